@@ -1,0 +1,558 @@
+//! The reactor without its poller: tables, groups, flags, waiters and timers, compiled once.
+//!
+//! Invariants: those of [`reactor`](crate::reactor), which is the only one to call most of this;
+//! nothing here touches the world.
+//!
+//! Layer: stands on the wheel, the wake tree, lists and the slab; the reactor stands on it.
+
+use core::cell::{Cell, RefCell};
+use core::task::{Context, Poll, Waker};
+
+use zerocopy::FromZeros;
+
+use crate::list::{Chained, Queue};
+use crate::memory::{self, Block};
+use crate::metrics::Metrics;
+use crate::poller::{Event, Interest, Io, Readiness, Token};
+use crate::reactor::{Capacity, Group};
+use crate::slab::Slab;
+use crate::time::Instant;
+use crate::wake::WakeTree;
+use crate::wheel::{Timer, TimerId, TimerWheel};
+
+/// Timers fired in one turn at most; the rest fire in the next, which does not wait.
+const TIMERS_PER_TURN_MAX: usize = 256;
+
+/// One connection or listener. All zero bits: free.
+#[derive(FromZeros)]
+pub(crate) struct Source {
+    pub(crate) io: Cell<u32>,
+    generation: Cell<u32>,
+    /// The link of the ready list, or of the slab's free list.
+    next: Cell<u32>,
+    /// The first of the futures that wait for this source alone.
+    waiters: Cell<u32>,
+    ready: Cell<u8>,
+    flags: Cell<u8>,
+    group: Cell<u8>,
+}
+
+const _: () = assert!(size_of::<Source>() <= 20);
+
+/// The source stands on its group's ready list.
+const QUEUED: u8 = 1;
+/// The source is in use.
+const LIVE: u8 = 2;
+
+impl Chained for Source {
+    fn next(&self) -> &Cell<u32> {
+        &self.next
+    }
+}
+
+impl Source {
+    fn flag(&self, flag: u8) -> bool {
+        self.flags.get() & flag != 0
+    }
+
+    fn set(&self, flag: u8) {
+        self.flags.set(self.flags.get() | flag);
+    }
+
+    fn clear(&self, flag: u8) {
+        self.flags.set(self.flags.get() & !flag);
+    }
+
+    pub(crate) fn ready(&self) -> Readiness {
+        Readiness::from_bits(self.ready.get())
+    }
+
+    pub(crate) fn disprove(&self, bit: Readiness) {
+        self.ready.set(self.ready().without(bit).bits());
+    }
+}
+
+/// One future that waits for one interest of one source.
+#[derive(Default)]
+struct Waiter {
+    next: Cell<u32>,
+    interest: Cell<u8>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Chained for Waiter {
+    fn next(&self) -> &Cell<u32> {
+        &self.next
+    }
+}
+
+/// The link of a task's leaf on its group's list of flagged tasks.
+#[derive(FromZeros)]
+struct TaskLink {
+    next: Cell<u32>,
+    queued: Cell<u8>,
+}
+
+impl Chained for TaskLink {
+    fn next(&self) -> &Cell<u32> {
+        &self.next
+    }
+}
+
+/// What the reactor knows of a group.
+#[derive(Default)]
+struct GroupState {
+    in_use: Cell<bool>,
+    first_task: Cell<u32>,
+    tasks: Cell<u32>,
+    ready: Queue,
+    flagged: Queue,
+    waker: Cell<Option<Waker>>,
+    deadline: Cell<Instant>,
+}
+
+/// Everything of a reactor that knows nothing of its poller: compiled once.
+pub(crate) struct State<'m> {
+    now: Cell<Instant>,
+    pub(crate) sources: Slab<'m, Source>,
+    waiters: Slab<'m, Waiter>,
+    groups: &'m [GroupState],
+    wheel: RefCell<TimerWheel<'m>>,
+    sleepers: &'m [Cell<Option<Waker>>],
+    task_links: &'m [TaskLink],
+    pub(crate) wakes: &'static WakeTree,
+    /// The least deadline that found the wheel full.
+    spare_deadline: Cell<Instant>,
+    stopping: Cell<bool>,
+    /// Futures that wait for [`Reactor::stop`].
+    stop_waiters: Cell<u32>,
+    pub(crate) metrics: Metrics,
+}
+
+/// The bytes of all tables.
+pub(crate) const fn bytes(capacity: &Capacity) -> usize {
+    memory::room::<Source>(capacity.sources + 1)
+        + memory::room::<Waiter>(capacity.waiters + 1)
+        + memory::room::<GroupState>(capacity.groups + 1)
+        + memory::room::<Timer>(capacity.timers)
+        + memory::room::<Cell<Option<Waker>>>(capacity.timers)
+        + memory::room::<TaskLink>(capacity.tasks + 1)
+}
+
+impl<'m> State<'m> {
+    pub(crate) fn new(
+        mut memory: Block<'m>,
+        capacity: Capacity,
+        wakes: &'static WakeTree,
+        now: Instant,
+    ) -> Self {
+        let block = &mut memory;
+        let groups = block.fill(capacity.groups + 1, |_| GroupState::default());
+        let never = |group: &GroupState| group.deadline.set(Instant::MAX);
+        groups.iter().for_each(never);
+        Self {
+            now: Cell::new(now),
+            sources: Slab::new(block.table(capacity.sources + 1)),
+            waiters: Slab::new(block.fill(capacity.waiters + 1, |_| Waiter::default())),
+            groups,
+            wheel: RefCell::new(TimerWheel::new(block.table(capacity.timers), now)),
+            sleepers: block.fill(capacity.timers, |_| Cell::new(None)),
+            task_links: block.table(capacity.tasks + 1),
+            wakes,
+            spare_deadline: Cell::new(Instant::MAX),
+            stopping: Cell::new(false),
+            stop_waiters: Cell::new(0),
+            metrics: Metrics::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    // ---- turns
+
+    /// Reads the time, fires what is due, takes the flags; whether the main future was flagged.
+    pub(crate) fn begin_turn(&self, now: Instant) -> bool {
+        // A clock that went back is held, so that a deadline that was reached stays reached.
+        let now = now.max(self.now.get());
+        self.now.set(now);
+        self.metrics.add_turn();
+        self.fire_timers(now);
+        for group in self.groups {
+            if group.deadline.get() <= now {
+                group.deadline.set(Instant::MAX);
+                wake(&group.waker);
+            }
+        }
+        if self.spare_deadline.get() <= now {
+            self.spare_deadline.set(Instant::MAX);
+            self.wake_everybody();
+        }
+        let mut main = self.take_flags();
+        if self.wakes.any() {
+            // The flagged tasks' owner was woken just now, and it is almost always the main
+            // future: it runs in this turn, or each request would cost an empty wait.
+            main |= self.take_flags();
+        }
+        main
+    }
+
+    fn fire_timers(&self, now: Instant) {
+        for _ in 0..TIMERS_PER_TURN_MAX {
+            let due = self.wheel.borrow_mut().pop_expired(now);
+            let Some(timer) = due else { return };
+            self.metrics.add_timer();
+            if let Some(waker) = self.sleepers[timer.index()].take() {
+                waker.wake();
+            }
+        }
+        // The wheel's next deadline has passed, so the poller will not wait for the rest.
+        self.metrics.add_budget_hit();
+    }
+
+    fn take_flags(&self) -> bool {
+        let mut main = false;
+        if self.wakes.any() {
+            self.wakes.take(&mut |leaf| {
+                if leaf == 0 {
+                    main = true;
+                } else {
+                    self.flag_task(leaf as u32);
+                }
+            });
+        }
+        main
+    }
+
+    fn flag_task(&self, leaf: u32) {
+        let owner = self.groups.iter().skip(1).find(|group| {
+            group.in_use.get() && leaf.wrapping_sub(group.first_task.get()) < group.tasks.get()
+        });
+        // A leaf that nobody owns is a late waker of a server that has ended.
+        let (Some(group), Some(link)) = (owner, self.task_links.get(leaf as usize)) else { return };
+        if link.queued.replace(1) == 0 {
+            group.flagged.push(self.task_links, leaf);
+        }
+        wake(&group.waker);
+    }
+
+    fn wake_everybody(&self) {
+        for leaf in 0..self.task_links.len() - 1 {
+            self.wakes.wake(leaf);
+        }
+    }
+
+    pub(crate) fn deadline(&self, until: Option<Instant>) -> Option<Instant> {
+        if self.wakes.any() {
+            return Some(self.now.get());
+        }
+        let mut least = until.unwrap_or(Instant::MAX).min(self.spare_deadline.get());
+        for group in self.groups {
+            least = least.min(group.deadline.get());
+        }
+        if let Some(timer) = self.wheel.borrow().next_deadline() {
+            least = least.min(timer);
+        }
+        Some(least).filter(|&at| at != Instant::MAX)
+    }
+
+    pub(crate) fn deliver(&self, event: Event) {
+        let Some(source) = self.source(event.token) else {
+            self.metrics.add_stale_event();
+            return;
+        };
+        source.ready.set((source.ready() | event.ready).bits());
+        if source.group.get() != 0 {
+            self.queue(source, event.token.index);
+        }
+        if source.waiters.get() != 0 {
+            self.wake_waiters(source);
+        }
+    }
+
+    fn queue(&self, source: &Source, index: u32) {
+        if source.flag(QUEUED) {
+            return;
+        }
+        source.set(QUEUED);
+        let group = &self.groups[source.group.get() as usize];
+        if group.ready.is_empty() {
+            wake(&group.waker);
+        }
+        group.ready.push(self.sources.entries(), index);
+    }
+
+    // ---- sources
+
+    pub(crate) fn source(&self, token: Token) -> Option<&'m Source> {
+        let source = self.sources.entry(token.index)?;
+        (source.generation.get() == token.generation && source.flag(LIVE)).then_some(source)
+    }
+
+    pub(crate) fn insert(&self, io: Io, group: Group) -> Option<Token> {
+        let index = self.sources.allot()?;
+        // The index was given out just now, so there is an entry.
+        let source = &self.sources.entries()[index as usize];
+        source.io.set(io.0);
+        source.ready.set(0);
+        source.flags.set(LIVE);
+        source.group.set(group.0);
+        self.metrics.set_sources(self.sources.len());
+        Some(Token { index, generation: source.generation.get() })
+    }
+
+    pub(crate) fn remove(&self, token: Token) -> Option<Io> {
+        let source = self.source(token)?;
+        let io = Io(source.io.get());
+        source.generation.set(source.generation.get().wrapping_add(1));
+        source.clear(LIVE);
+        source.ready.set(Readiness::ALL.bits());
+        self.wake_waiters(source);
+        source.ready.set(0);
+        // One that is queued is released when it is popped.
+        if !source.flag(QUEUED) {
+            self.sources.release(token.index);
+        }
+        self.metrics.set_sources(self.sources.len());
+        Some(io)
+    }
+
+    pub(crate) fn readiness(&self, token: Token) -> Readiness {
+        self.source(token).map_or(Readiness::NONE, Source::ready)
+    }
+
+    pub(crate) fn assign(&self, token: Token, group: Group) {
+        let Some(source) = self.source(token) else { return };
+        debug_assert!(!source.flag(QUEUED), "the source is queued in another group");
+        source.group.set(group.0);
+        if group != Group::NONE && source.ready() != Readiness::NONE {
+            self.queue(source, token.index);
+        }
+    }
+
+    pub(crate) fn requeue(&self, token: Token) {
+        if let Some(source) = self.source(token)
+            && source.group.get() != 0
+        {
+            self.queue(source, token.index);
+        }
+    }
+
+    pub(crate) fn token_at(&self, index: usize) -> Option<Token> {
+        let index = u32::try_from(index).ok()?;
+        let source = self.sources.entry(index)?;
+        source.flag(LIVE).then(|| Token { index, generation: source.generation.get() })
+    }
+
+    pub(crate) fn next_ready(&self, group: Group) -> Option<Token> {
+        let queue = &self.groups[group.0 as usize].ready;
+        loop {
+            let index = queue.pop(self.sources.entries())?;
+            let source = &self.sources.entries()[index as usize];
+            source.clear(QUEUED);
+            if source.flag(LIVE) {
+                return Some(Token { index, generation: source.generation.get() });
+            }
+            self.sources.release(index);
+        }
+    }
+
+    // ---- groups
+
+    pub(crate) fn group(&self, tasks: usize) -> Option<Group> {
+        let number = self.groups.iter().skip(1).position(|group| !group.in_use.get())? + 1;
+        let first = self.free_leaves(tasks)?;
+        let group = &self.groups[number];
+        group.in_use.set(true);
+        group.first_task.set(first as u32);
+        group.tasks.set(tasks as u32);
+        Some(Group(number as u8))
+    }
+
+    /// The first of `count` leaves in a row that no group owns; leaf 0 is the main future's.
+    fn free_leaves(&self, count: usize) -> Option<usize> {
+        let used = |group: &&GroupState| group.in_use.get() && group.tasks.get() > 0;
+        let mut first = 1;
+        loop {
+            let end = first + count;
+            if end > self.task_links.len() - 1 {
+                return None;
+            }
+            let clash = self.groups.iter().filter(used).find(|group| {
+                let taken = group.first_task.get() as usize;
+                taken < end && first < taken + group.tasks.get() as usize
+            });
+            match clash {
+                None => return Some(first),
+                Some(group) => first = (group.first_task.get() + group.tasks.get()) as usize,
+            }
+        }
+    }
+
+    pub(crate) fn release_group(&self, group: Group) {
+        while self.next_ready(group).is_some() {}
+        while self.next_task(group).is_some() {}
+        let group = &self.groups[group.0 as usize];
+        group.waker.take();
+        group.deadline.set(Instant::MAX);
+        group.in_use.set(false);
+    }
+
+    pub(crate) fn set_deadline(&self, group: Group, at: Instant) {
+        self.groups[group.0 as usize].deadline.set(at);
+    }
+
+    pub(crate) fn await_group(&self, group: Group, waker: &Waker) {
+        store_waker(&self.groups[group.0 as usize].waker, waker);
+    }
+
+    pub(crate) fn next_task(&self, group: Group) -> Option<usize> {
+        let group = &self.groups[group.0 as usize];
+        let leaf = group.flagged.pop(self.task_links)?;
+        self.task_links[leaf as usize].queued.set(0);
+        self.metrics.add_task();
+        Some((leaf - group.first_task.get()) as usize)
+    }
+
+    pub(crate) fn task_waker(&self, group: Group, task: usize) -> Waker {
+        let group = &self.groups[group.0 as usize];
+        let tasks = group.tasks.get() as usize;
+        assert!(task < tasks, "task {task} of a group with {tasks}");
+        self.wakes.waker(group.first_task.get() as usize + task)
+    }
+
+    // ---- waiters
+
+    pub(crate) fn poll_io(
+        &self,
+        token: Token,
+        interest: Interest,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some(source) = self.source(token) else { return Poll::Ready(()) };
+        if source.ready().intersects(interest.readiness()) {
+            return Poll::Ready(());
+        }
+        self.add_waiter(&source.waiters, interest.readiness(), cx.waker());
+        Poll::Pending
+    }
+
+    /// Adds a waiter to the list at `head`, or renews the one with this interest.
+    fn add_waiter(&self, head: &Cell<u32>, interest: Readiness, waker: &Waker) {
+        let mut at = head.get();
+        while at != 0 {
+            let waiter = &self.waiters.entries()[at as usize];
+            if interest != Readiness::NONE && waiter.interest.get() == interest.bits() {
+                return store_waker(&waiter.waker, waker);
+            }
+            if interest == Readiness::NONE && holds(&waiter.waker, waker) {
+                return;
+            }
+            at = waiter.next.get();
+        }
+        let Some(index) = self.waiters.allot() else {
+            // Full: this future is polled in every turn until there is room.
+            self.metrics.add_waiter_refused();
+            return waker.wake_by_ref();
+        };
+        let waiter = &self.waiters.entries()[index as usize];
+        waiter.interest.set(interest.bits());
+        waiter.waker.set(Some(waker.clone()));
+        waiter.next.set(head.replace(index));
+    }
+
+    /// Wakes and frees the waiters of `source` whose bits are set.
+    fn wake_waiters(&self, source: &Source) {
+        self.drain_waiters(&source.waiters, |interest| source.ready().intersects(interest));
+    }
+
+    fn drain_waiters(&self, head: &Cell<u32>, due: impl Fn(Readiness) -> bool) {
+        let mut link = head;
+        while link.get() != 0 {
+            let index = link.get();
+            let waiter = &self.waiters.entries()[index as usize];
+            if !due(Readiness::from_bits(waiter.interest.get())) {
+                link = &waiter.next;
+                continue;
+            }
+            link.set(waiter.next.replace(0));
+            let waker = waiter.waker.take();
+            self.waiters.release(index);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    // ---- stopping
+
+    pub(crate) fn stop(&self) {
+        if !self.stopping.replace(true) {
+            self.drain_waiters(&self.stop_waiters, |_| true);
+        }
+    }
+
+    pub(crate) fn poll_stopping(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.stopping.get() {
+            return Poll::Ready(());
+        }
+        self.add_waiter(&self.stop_waiters, Readiness::NONE, cx.waker());
+        Poll::Pending
+    }
+
+    // ---- timers
+
+    /// Wakes `waker` at `at`. `None`: the wheel is full; the waker's task is polled again when the
+    /// least deadline that was refused has come, and arms its timer then.
+    pub(crate) fn arm(&self, at: Instant, waker: &Waker) -> Option<TimerId> {
+        let armed = self.wheel.borrow_mut().insert(at);
+        match armed {
+            Ok(timer) => {
+                self.sleepers[timer.index()].set(Some(waker.clone()));
+                Some(timer)
+            }
+            Err(_) => {
+                self.metrics.add_timer_refused();
+                self.spare_deadline.set(self.spare_deadline.get().min(at));
+                None
+            }
+        }
+    }
+
+    /// Whether the timer still runs; if so, it wakes `waker` from now on.
+    pub(crate) fn rearm(&self, timer: TimerId, waker: &Waker) -> bool {
+        let running = self.wheel.borrow().contains(timer);
+        if running {
+            store_waker(&self.sleepers[timer.index()], waker);
+        }
+        running
+    }
+
+    pub(crate) fn disarm(&self, timer: TimerId) {
+        if self.wheel.borrow_mut().cancel(timer) {
+            self.sleepers[timer.index()].take();
+        }
+    }
+}
+
+/// Wakes and empties the cell.
+fn wake(cell: &Cell<Option<Waker>>) {
+    if let Some(waker) = cell.take() {
+        waker.wake();
+    }
+}
+
+fn holds(cell: &Cell<Option<Waker>>, waker: &Waker) -> bool {
+    let held = cell.take();
+    let same = held.as_ref().is_some_and(|held| held.will_wake(waker));
+    cell.set(held);
+    same
+}
+
+/// Stores a clone of `waker`, unless one that wakes the same task is there.
+fn store_waker(cell: &Cell<Option<Waker>>, waker: &Waker) {
+    if !holds(cell, waker) {
+        cell.set(Some(waker.clone()));
+    }
+}
