@@ -1,0 +1,80 @@
+//! Dustdevil on Linux: the epoll poller, and what a server process has around it.
+//!
+//! | module | |
+//! |---|---|
+//! | [`epoll`] | [`Epoll`]: the [`Poller`](dustdevil_core::poller) of Linux |
+//! | [`linger`] | closing without destroying a response |
+//! | [`unpark`] | the eventfd that a waker on another thread rings |
+//! | [`clock`] | monotonic time for deadlines, wall time for `Date` |
+//! | [`percore`] | [`run`](percore::run): a thread, reactor and listener for each worker |
+//! | [`options`] | [`Options`]: `--address --port --workers --connections` |
+//! | [`signal`] | SIGTERM and SIGINT |
+//! | [`logger`] | `log` on standard error |
+//!
+//! Invariants: no `unsafe` (descriptors are owned values, and rustix is the system); nothing here
+//! allocates once a worker serves; one thread per reactor, and the only thing that another thread
+//! does to it is to wake it.
+//!
+//! Linking this crate also provides [`critical_section`] for the process.
+//!
+//! Layer: stands on `dustdevil-core` alone; applications' Linux binaries stand on it.
+//!
+//! ```no_run
+//! use dustdevil_core::reactor::{Capacity, Reactor};
+//! use dustdevil_std::{Epoll, Options, percore, zeroed};
+//!
+//! fn main() -> std::process::ExitCode {
+//!     percore::run(Options::parse(), |worker| {
+//!         let sources = worker.options().connections + 1; // and the listener
+//!         let capacity = Capacity { sources, timers: 1, groups: 1, tasks: 1, waiters: 1 };
+//!         let mut memory = zeroed(capacity.bytes());
+//!         let wakes = worker.wakes(capacity.tasks);
+//!         let reactor = Reactor::new(Epoll::new()?, memory.block(), capacity, wakes);
+//!         let _listener = reactor.listen(worker.address(), 1_024)?;
+//!         Ok(reactor.run(worker.stopped())) // a server would accept meanwhile
+//!     })
+//! }
+//! ```
+#![forbid(unsafe_code)]
+#![cfg(target_os = "linux")]
+
+// Its feature `std` is the host's implementation; nothing here enters a section itself.
+use critical_section as _;
+// Its feature `alloc` lets a boxed slice back `Owned` memory.
+use stable_deref_trait as _;
+
+use dustdevil_core::memory::Owned;
+
+pub mod clock;
+pub mod epoll;
+pub mod linger;
+pub mod logger;
+pub mod options;
+pub mod percore;
+pub mod signal;
+mod socket;
+pub mod unpark;
+
+pub use clock::unix_seconds;
+pub use epoll::Epoll;
+pub use options::Options;
+
+/// Zeroed memory of at least `bytes` bytes, for tables and buffers.
+///
+/// The kernel hands out its pages one by one when they are first written to: what is never used
+/// costs an address range and nothing more. Allocates: for start-up.
+pub fn zeroed(bytes: usize) -> Owned<Box<[u64]>> {
+    Owned::new(vec![0; bytes.div_ceil(size_of::<u64>())].into_boxed_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn zeroed_memory_is_zero_and_long_enough() {
+        for bytes in [0, 1, 8, 9, 4_097] {
+            let mut memory = super::zeroed(bytes);
+            let mut block = memory.block();
+            assert!(block.remaining() >= bytes && block.bytes(bytes).iter().all(|byte| *byte == 0));
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Dustdevil on Linux against the real thing: sockets, threads, signals, processes.
+
+mod epoll;
+mod linger;
+mod process;
+mod util;
+mod wake;
