@@ -1,0 +1,187 @@
+//! Received bodies: by length, chunked with trailers, and until the peer closes (RFC 9112, 6, 7).
+//!
+//! A chunk's framing is read byte by byte as it arrives, so it needs no room in anybody's buffer
+//! and any split costs the same; its data are passed on in as large ranges as the input has. Every
+//! line must end in CRLF, sizes must not overflow, extensions and trailers are bounded.
+
+use super::conn::{Recv, clip};
+use super::field::{is_value, parse_line};
+use super::{Conn, Event, Limits, Reject, Status, Step};
+
+impl Conn {
+    pub(super) fn recv_length(&mut self, input: &[u8], eof: bool) -> Result<Step, Reject> {
+        let len = clip(self.left, input.len());
+        if len == 0 {
+            return if eof { Err(Reject::TRUNCATED) } else { Ok(Step::MORE) };
+        }
+        self.body_began();
+        self.left -= len as u64;
+        if self.left == 0 {
+            self.recv = Recv::End;
+        }
+        Ok(Step::new(len, Event::Body(0..len)))
+    }
+
+    pub(super) fn recv_until_close(
+        &mut self,
+        input: &[u8],
+        eof: bool,
+        limits: &Limits,
+    ) -> Result<Step, Reject> {
+        if !input.is_empty() {
+            // What is within the limit is passed on first, as it would be in smaller pieces.
+            let room = limits.body_bytes_max.min(u32::MAX.into()).saturating_sub(self.count.into());
+            let unlimited = limits.body_bytes_max == u64::MAX;
+            let len = if unlimited { input.len() } else { clip(room, input.len()) };
+            self.count_body(len.max(1) as u64, limits)?;
+            return Ok(Step::new(len, Event::Body(0..len)));
+        }
+        if eof {
+            self.recv = Recv::Done;
+            return Ok(Step::new(0, Event::End));
+        }
+        Ok(Step::MORE)
+    }
+
+    pub(super) fn recv_chunked(
+        &mut self,
+        input: &[u8],
+        eof: bool,
+        limits: &Limits,
+    ) -> Result<Step, Reject> {
+        let mut at = 0;
+        while let Some(rest @ [byte, ..]) = input.get(at..) {
+            match self.recv {
+                Recv::ChunkData => {
+                    let len = clip(self.left, rest.len());
+                    self.left -= len as u64;
+                    if self.left == 0 {
+                        self.recv = Recv::ChunkDataCr;
+                    }
+                    return Ok(Step::new(at + len, Event::Body(at..at + len)));
+                }
+                Recv::Trailer => return self.recv_trailer(input, at, eof, limits),
+                _ => self.chunk_byte(*byte, limits)?,
+            }
+            at += 1;
+        }
+        if eof { Err(Reject::TRUNCATED) } else { Ok(Step { consumed: at, event: None }) }
+    }
+
+    /// One byte of what stands around a chunk's data.
+    fn chunk_byte(&mut self, byte: u8, limits: &Limits) -> Result<(), Reject> {
+        self.body_began();
+        match (self.recv, byte) {
+            (Recv::ChunkDataCr, b'\r') => self.recv = Recv::ChunkDataLf,
+            (Recv::ChunkDataLf, b'\n') => (self.recv, self.line) = (Recv::ChunkSize, 0),
+            (Recv::ChunkDataCr | Recv::ChunkDataLf, _) => {
+                return Err(Reject::bad("a chunk longer than its size"));
+            }
+            (Recv::ChunkSizeLf, b'\n') if self.left == 0 => {
+                // From here on `count` counts the trailer section.
+                (self.recv, self.count) = (Recv::Trailer, 0);
+            }
+            (Recv::ChunkSizeLf, b'\n') => {
+                self.count_body(self.left, limits)?;
+                self.recv = Recv::ChunkData;
+            }
+            (Recv::ChunkSize, _) => return self.chunk_size_byte(byte, limits),
+            (Recv::ChunkExtension, b'\r') => self.recv = Recv::ChunkSizeLf,
+            (Recv::ChunkExtension, _) if is_value(&[byte]) => return self.count_line(limits),
+            _ => return Err(Reject::bad("malformed chunk line")),
+        }
+        Ok(())
+    }
+
+    fn chunk_size_byte(&mut self, byte: u8, limits: &Limits) -> Result<(), Reject> {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            // Space before the semicolon is grammar only for the lenient (BWS), so it is refused.
+            b';' if self.line > 0 => {
+                self.recv = Recv::ChunkExtension;
+                return self.count_line(limits);
+            }
+            b'\r' if self.line > 0 => {
+                self.recv = Recv::ChunkSizeLf;
+                return Ok(());
+            }
+            _ => return Err(Reject::bad("malformed chunk size")),
+        };
+        if self.line == 0 {
+            self.left = 0;
+        }
+        if self.left >> 60 != 0 {
+            return Err(Reject::bad("a chunk size that overflows"));
+        }
+        self.left = self.left << 4 | u64::from(digit);
+        self.count_line(limits)
+    }
+
+    /// Counts one byte of a chunk line.
+    fn count_line(&mut self, limits: &Limits) -> Result<(), Reject> {
+        if self.line >= limits.chunk_line_bytes_max {
+            return Err(Reject::bad("a chunk line longer than its limit"));
+        }
+        self.line += 1;
+        Ok(())
+    }
+
+    /// Counts bytes of a body whose length was not known ahead.
+    fn count_body(&mut self, len: u64, limits: &Limits) -> Result<(), Reject> {
+        if limits.body_bytes_max == u64::MAX {
+            return Ok(());
+        }
+        match u64::from(self.count).checked_add(len).map(|sum| (sum, u32::try_from(sum))) {
+            Some((sum, Ok(count))) if sum <= limits.body_bytes_max => self.count = count,
+            _ => return Err(Reject::TOO_LARGE),
+        }
+        Ok(())
+    }
+
+    /// One line of the trailer section, or its end. The line must lie in the input as a whole,
+    /// which `trailer_bytes_max` bounds.
+    fn recv_trailer(
+        &mut self,
+        input: &[u8],
+        at: usize,
+        eof: bool,
+        limits: &Limits,
+    ) -> Result<Step, Reject> {
+        let rest = input.get(at..).unwrap_or_default();
+        let room = u32::from(limits.trailer_bytes_max).saturating_sub(self.count) as usize;
+        let window = rest.get(..room).unwrap_or(rest);
+        match window {
+            [b'\r', b'\n', ..] => {
+                self.recv = Recv::Done;
+                return Ok(Step::new(at + 2, Event::End));
+            }
+            [b'\r', other, ..] if *other != b'\n' => {
+                return Err(Reject::bad("malformed trailer"));
+            }
+            _ => {}
+        }
+        let Some(len) = window.iter().position(|b| *b == b'\n') else {
+            if window.len() == room {
+                return Err(Reject {
+                    status: Status::FIELDS_TOO_LARGE,
+                    reason: "the trailer section is too long",
+                });
+            }
+            return if eof {
+                Err(Reject::TRUNCATED)
+            } else {
+                Ok(Step { consumed: at, event: None })
+            };
+        };
+        let line = window.get(..len).and_then(|line| line.strip_suffix(b"\r"));
+        match line.and_then(|line| parse_line(line, at)) {
+            Some(field) => {
+                self.count += len as u32 + 1;
+                Ok(Step::new(at + len + 1, Event::Trailer(field)))
+            }
+            None => Err(Reject::bad("malformed trailer")),
+        }
+    }
+}

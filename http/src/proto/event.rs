@@ -1,0 +1,115 @@
+//! What [`Conn::recv`](super::Conn::recv) is told and what it tells: limits, steps, events and
+//! rejections.
+//!
+//! Invariant: an event borrows nothing. Its ranges are of the input of the call that returned it,
+//! and the caller makes the view where it owns the bytes.
+//!
+//! ```
+//! use dustdevil_http::proto::{Conn, Limits, Status};
+//! let limits = Limits { head_bytes_max: 32, ..Limits::DEFAULT };
+//! let reject = Conn::server().recv(&[b'A'; 64], false, &mut [], &limits).unwrap_err();
+//! assert_eq!(reject.status, Status::URI_TOO_LONG);
+//! ```
+
+use core::ops::Range;
+
+use super::{FieldRange, HeadFacts, Status};
+
+/// Why a message cannot be accepted, and how to say so. After it the connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// A server's answer. A client, which has nobody to answer, gets 502.
+    pub status: Status,
+    /// For a log or a body; one line.
+    pub reason: &'static str,
+}
+
+impl Reject {
+    pub(super) const TOO_LARGE: Self =
+        Self { status: Status::CONTENT_TOO_LARGE, reason: "the body is larger than its limit" };
+    pub(super) const FIELDS_TOO_LARGE: Self =
+        Self { status: Status::FIELDS_TOO_LARGE, reason: "more fields than there is room for" };
+    pub(super) const TRUNCATED: Self = Self::bad("the connection ended in the middle of a message");
+
+    pub(super) const fn bad(reason: &'static str) -> Self {
+        Self { status: Status::BAD_REQUEST, reason }
+    }
+}
+
+impl core::fmt::Display for Reject {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.reason)
+    }
+}
+
+impl core::error::Error for Reject {}
+
+/// What a peer may ask for. The number of fields is limited by the table given to
+/// [`Conn::recv`](super::Conn::recv), and by [`FIELDS_MAX`](super::FIELDS_MAX).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest head in bytes, at most 65,535 and at most what the caller's buffer holds. Beyond:
+    /// 431, or 414 if not even the request line fits.
+    pub head_bytes_max: usize,
+    /// Longest body in bytes; beyond: 413. `u64::MAX`: no limit. A body whose length is not known
+    /// ahead may have at most 4 GiB unless there is no limit.
+    pub body_bytes_max: u64,
+    /// Longest chunk-size line with its extensions, in bytes; beyond: 400.
+    pub chunk_line_bytes_max: u8,
+    /// Longest trailer section in bytes, and at most what the caller's buffer holds, which must
+    /// take a whole line; beyond: 431.
+    pub trailer_bytes_max: u16,
+}
+
+impl Limits {
+    /// 8 KiB of head, 1 MiB of body, 128 bytes of chunk line, 512 bytes of trailers.
+    pub const DEFAULT: Self = Self {
+        head_bytes_max: 8 * 1024,
+        body_bytes_max: 1024 * 1024,
+        chunk_line_bytes_max: 128,
+        trailer_bytes_max: 512,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What the bytes of one step mean. Ranges and spans count from the start of that step's input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A request head; the final response head.
+    Head(HeadFacts),
+    /// Client: an interim response (1xx but 101); the final one follows.
+    Interim(HeadFacts),
+    /// Some bytes of the body, never none.
+    Body(Range<usize>),
+    /// A field of the trailer section. It must not be taken for a field of the head.
+    Trailer(FieldRange),
+    /// The body is over. Not sent after a head whose body is `None` or `Length(0)`.
+    End,
+    /// The next byte belongs to another protocol (101, or CONNECT and 2xx). Sent once.
+    Upgraded,
+    /// The peer closed between messages, or a message was rejected before.
+    Closed,
+}
+
+/// The result of one [`Conn::recv`](super::Conn::recv).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes that are done with: the next input begins behind them.
+    pub consumed: usize,
+    /// What they meant. `None` with nothing consumed: there is nothing to do until more bytes
+    /// arrive. `None` with something consumed: framing; call again.
+    pub event: Option<Event>,
+}
+
+impl Step {
+    pub(super) const MORE: Self = Self { consumed: 0, event: None };
+
+    pub(super) const fn new(consumed: usize, event: Event) -> Self {
+        Self { consumed, event: Some(event) }
+    }
+}

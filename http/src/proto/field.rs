@@ -1,0 +1,242 @@
+//! Where things lie in a head: ranges into the input instead of borrows of it, and the byte
+//! classes of field names and values (RFC 9110, 5).
+//!
+//! A head is at most 65,535 bytes long, so a range is two `u16`s, and a table of them can be cut
+//! from the tail of the very buffer that holds the head.
+//!
+//! ```
+//! use dustdevil_http::proto::Span;
+//! let head = b"GET /led HTTP/1.1";
+//! assert_eq!(Span { from: 4, to: 8 }.slice(head), b"/led");
+//! assert_eq!(Span { from: 4, to: 99 }.slice(head), b"");
+//! ```
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A range of bytes in the input that a head was parsed from.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct Span {
+    /// Offset of the first byte.
+    pub from: u16,
+    /// Offset behind the last byte.
+    pub to: u16,
+}
+
+impl Span {
+    /// The empty span at offset 0.
+    pub const EMPTY: Self = Self { from: 0, to: 0 };
+
+    /// The bytes of this span; empty if `bytes` does not contain it.
+    #[inline]
+    pub fn slice<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(usize::from(self.from)..usize::from(self.to)).unwrap_or_default()
+    }
+
+    /// Length in bytes.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.to.saturating_sub(self.from) as usize
+    }
+
+    /// Whether the span has no byte.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.to <= self.from
+    }
+}
+
+/// One field of a head or trailer section. The value has no whitespace around it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct FieldRange {
+    /// The name, a token in any case.
+    pub name: Span,
+    /// The value; may be empty.
+    pub value: Span,
+}
+
+const _: () = assert!(size_of::<Span>() == 4 && size_of::<FieldRange>() == 8);
+
+impl FieldRange {
+    /// Whether the name is `name`, in any case.
+    pub fn is(&self, bytes: &[u8], name: &str) -> bool {
+        self.name.slice(bytes).eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+/// Classes of bytes, as bits of [`CLASSES`].
+mod class {
+    /// `tchar` of RFC 9110, 5.6.2.
+    pub(super) const TOKEN: u8 = 1;
+    /// Any byte but control characters; HTAB (RFC 9110, 5.5).
+    pub(super) const VALUE: u8 = 2;
+    /// `uri-host [ ":" port ]`, as far as characters go: no user, path, list or space in it.
+    pub(super) const AUTHORITY: u8 = 4;
+    /// Visible ASCII but `?` and `#`, which end a path.
+    pub(super) const PATH: u8 = 8;
+    /// Visible ASCII but `#`.
+    pub(super) const TARGET: u8 = 16;
+}
+
+/// One load tells all classes of a byte: heads are checked on every request.
+static CLASSES: [u8; 256] = {
+    let (mut table, mut i) = ([0; 256], 0);
+    while i < 256 {
+        let byte = i as u8;
+        let visible = byte.is_ascii_graphic();
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-')
+            || matches!(byte, b'.' | b'^'..=b'`' | b'|' | b'~')
+        {
+            table[i] |= class::TOKEN;
+        }
+        if byte == b'\t' || (byte >= b' ' && byte != 0x7f) {
+            table[i] |= class::VALUE;
+        }
+        if visible && !matches!(byte, b'/' | b'?' | b'#' | b'@' | b',' | b'\\' | b'"' | b'<' | b'>')
+        {
+            table[i] |= class::AUTHORITY;
+        }
+        if visible && !matches!(byte, b'?' | b'#') {
+            table[i] |= class::PATH;
+        }
+        if visible && byte != b'#' {
+            table[i] |= class::TARGET;
+        }
+        i += 1;
+    }
+    table
+};
+
+/// Whether each byte is of this class. Four at a time, the last four perhaps twice, and without an
+/// early exit: a third of the instructions of `iter().all(..)`, and every request is checked.
+#[inline]
+fn all(bytes: &[u8], class: u8) -> bool {
+    let classes = |byte: u8| CLASSES[usize::from(byte)];
+    let four = |[a, b, c, d]: [u8; 4]| classes(a) & classes(b) & classes(c) & classes(d);
+    let mut common = class;
+    if let Some(last) = bytes.last_chunk::<4>() {
+        for some in bytes.as_chunks::<4>().0 {
+            common &= four(*some);
+        }
+        common &= four(*last);
+    } else {
+        for byte in bytes {
+            common &= classes(*byte);
+        }
+    }
+    common != 0
+}
+
+/// Whether `bytes` is a token: a field name, a method.
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && all(bytes, class::TOKEN)
+}
+
+/// Whether `bytes` may stand in a field value.
+#[inline]
+pub(super) fn is_value(bytes: &[u8]) -> bool {
+    all(bytes, class::VALUE)
+}
+
+/// Whether `bytes` may be a host with or without a port; empty: there is none.
+#[inline]
+pub(super) fn is_authority(bytes: &[u8]) -> bool {
+    all(bytes, class::AUTHORITY)
+}
+
+/// Whether `bytes` may be part of a target.
+#[inline]
+pub(super) fn is_target(bytes: &[u8]) -> bool {
+    all(bytes, class::TARGET)
+}
+
+/// Length of the path at the start of a target.
+#[inline]
+pub(super) fn path_len(target: &[u8]) -> usize {
+    if all(target, class::PATH) {
+        return target.len();
+    }
+    target.iter().take_while(|b| CLASSES[usize::from(**b)] & class::PATH != 0).count()
+}
+
+/// `bytes` without the spaces and tabs around it.
+pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Reads `name: value` (without its line end) that begins at offset `at` of the input.
+pub(super) fn parse_line(line: &[u8], at: usize) -> Option<FieldRange> {
+    let colon = line.iter().position(|b| *b == b':')?;
+    let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
+    if !is_token(name) || !is_value(value) {
+        return None;
+    }
+    let lead = value.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let from = at + colon + 1 + lead;
+    Some(FieldRange {
+        name: Span { from: u16::try_from(at).ok()?, to: u16::try_from(at + colon).ok()? },
+        value: Span {
+            from: u16::try_from(from).ok()?,
+            to: u16::try_from(from + trim(value).len()).ok()?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_and_values_are_what_rfc_9110_says() {
+        for byte in 0..=255_u8 {
+            let tchar = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            assert_eq!(is_token(&[byte]), tchar, "{byte:#04x}");
+            let value = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+            assert_eq!(is_value(&[b'a', byte, b'b']), value, "{byte:#04x}");
+        }
+        assert!(!is_token(b"") && is_value(b""));
+    }
+
+    #[test]
+    fn targets_are_visible_ascii_and_authorities_have_no_delimiters() {
+        let refused = |good: fn(&[u8]) -> bool| (0..=255_u8).filter(|b| !good(&[*b])).count();
+        let invisible = 33 + 1 + 128;
+        assert_eq!(refused(is_target), invisible + 1);
+        assert_eq!(refused(is_authority), invisible + 9);
+        assert_eq!(refused(|byte| path_len(byte) == 1), invisible + 2);
+    }
+
+    #[test]
+    fn a_line_is_cut_into_name_and_value() {
+        let at = |from, to| Span { from, to };
+        for (line, expected) in [
+            (&b"A: b"[..], Some((at(10, 11), at(13, 14)))),
+            (b"A:b \t", Some((at(10, 11), at(12, 13)))),
+            (b"A:", Some((at(10, 11), at(12, 12)))),
+            (b"A:  ", Some((at(10, 11), at(14, 14)))),
+            (b"A: b c", Some((at(10, 11), at(13, 16)))),
+            (b"A : b", None),
+            (b" A: b", None),
+            (b": b", None),
+            (b"A", None),
+            (b"A: b\rc", None),
+            (b"A: b\0", None),
+        ] {
+            let expected = expected.map(|(name, value)| FieldRange { name, value });
+            assert_eq!(parse_line(line, 10), expected, "{line:?}");
+        }
+        assert_eq!(parse_line(b"A: b", 70_000), None);
+    }
+}

@@ -1,0 +1,370 @@
+//! The driver's loop: events in, connections moved between phases, deadlines, room made.
+//!
+//! Invariants:
+//! - A source with a ready bit is on the reactor's ready list, or its connection waits for
+//!   something else (a head buffer, a slot, its handler, its peer's reading) and the bit is looked
+//!   at again when that has come.
+//! - A connection that holds a head buffer or a slot is in a phase that says so, and
+//!   [`Driver::close`] returns both.
+//! - Every loop has a budget; what is left over is queued again and the driver woken.
+//!
+//! Place: the top of the server; `request` and `slot` hold the parts that concern one connection.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use dustdevil_core::handle::Handle;
+use dustdevil_core::poller::{Readiness, Token, Transport};
+use dustdevil_core::reactor::{Close, Group, Reactor};
+use dustdevil_core::task::Slots;
+use dustdevil_core::time::{Duration, Instant};
+
+use super::exchange::{Exchange, Fault, Sent};
+use super::lists::Lists;
+use super::stats::add;
+use super::tables::{Answer, Common, Connection, Phase, Shared};
+
+/// Connections accepted in one turn.
+const ACCEPTS_PER_TURN_MAX: usize = 64;
+/// Ready sources handled in one turn.
+const EVENTS_PER_TURN_MAX: usize = 1024;
+/// Flagged handlers polled in one turn.
+const TASKS_PER_TURN_MAX: usize = 1024;
+/// Deadlines handled in one turn, for each phase.
+const DEADLINES_PER_TURN_MAX: usize = 256;
+/// Idle connections that are looked at to find one that may be shed.
+const SHED_LOOKS_MAX: usize = 4;
+
+/// A server at work.
+pub(super) struct Driver<'r, 'p, P: Transport, F: Future, H> {
+    pub(super) reactor: &'r Reactor<'p, P>,
+    pub(super) shared: &'r Shared<'r>,
+    pub(super) common: &'r Common<'r>,
+    pub(super) connections: &'r [Connection],
+    pub(super) lists: Lists<'r>,
+    pub(super) slots: Slots<'r, F>,
+    pub(super) handler: H,
+    pub(super) handle: Handle<'r>,
+    pub(super) group: Group,
+    listener: Option<Token>,
+    /// The listener has connections that found no room.
+    pub(super) accept_pending: bool,
+    /// Requests wait for a slot since then, and all slots' progress is counted since then.
+    pub(super) pressed_since: Option<Instant>,
+    /// When what is left is aborted, once the server drains.
+    stop_deadline: Option<Instant>,
+    pub(super) now: Instant,
+    /// Connections in the table.
+    pub(super) open: usize,
+}
+
+impl<'r, 'p, P, F, H> Driver<'r, 'p, P, F, H>
+where
+    P: Transport,
+    F: Future<Output = Result<Sent, Fault>> + 'r,
+    H: Fn(Exchange<'r>) -> F,
+{
+    pub(super) fn new(
+        reactor: &'r Reactor<'p, P>,
+        shared: &'r Shared<'r>,
+        slots: Slots<'r, F>,
+        handler: H,
+        listener: Token,
+    ) -> Self {
+        let (common, connections) = (shared.common, shared.connections);
+        assert!(
+            reactor.sources_max() < connections.len(),
+            "the reactor has room for {} sources, the server's table for {}: say so in other_sources",
+            reactor.sources_max(),
+            connections.len() - 1
+        );
+        let group = reactor.group(shared.capacity.requests);
+        let Some(group) = group else {
+            panic!("the reactor has no group with {} tasks left", shared.capacity.requests)
+        };
+        reactor.assign(listener, group);
+        let handle = Handle::from(reactor);
+        common.handle.set(Some(handle));
+        let lists = Lists::new(connections, &common.limits);
+        Self {
+            reactor,
+            shared,
+            common,
+            connections,
+            lists,
+            slots,
+            handler,
+            handle,
+            group,
+            listener: Some(listener),
+            accept_pending: false,
+            pressed_since: None,
+            stop_deadline: None,
+            now: reactor.now(),
+            open: 0,
+        }
+    }
+
+    /// One turn of the server; ready once it was stopped and has drained.
+    pub(super) fn poll(
+        &mut self,
+        stop: Pin<&mut impl Future<Output = ()>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        self.now = self.reactor.now();
+        self.common.refresh(self.now, || self.reactor.unix_seconds());
+        if self.stop_deadline.is_none() && stop.poll(cx).is_ready() {
+            self.begin_stop();
+        }
+        let tasks_left = self.poll_tasks(cx);
+        let events_left = self.poll_events(cx);
+        if self.lists.armed.get() <= self.now {
+            self.check_deadlines();
+        }
+        if self.accept_pending {
+            self.accept();
+        }
+        self.serve_waiting();
+        if self.stop_deadline.is_some() && self.open == 0 {
+            return Poll::Ready(());
+        }
+        self.reactor.set_deadline(self.group, self.lists.armed.get());
+        if tasks_left || events_left {
+            self.reactor.metrics().add_budget_hit();
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn poll_tasks(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..TASKS_PER_TURN_MAX {
+            let Poll::Ready(task) = self.reactor.poll_task(self.group, cx) else { return false };
+            let slot = task as u16 + 1;
+            if self.answer(slot).token.get().is_some() {
+                self.run(slot);
+            }
+        }
+        true
+    }
+
+    fn poll_events(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..EVENTS_PER_TURN_MAX {
+            let Poll::Ready(token) = self.reactor.poll_ready(self.group, cx) else { return false };
+            self.on_ready(token);
+        }
+        true
+    }
+
+    pub(super) fn answer(&self, slot: u16) -> &'r Answer<'r> {
+        // INVARIANT: slots' numbers come from the slab.
+        &self.shared.answers.entries()[usize::from(slot)]
+    }
+
+    pub(super) fn connection(&self, token: Token) -> &'r Connection {
+        // INVARIANT: `new` checked that the table covers every index of the reactor.
+        &self.connections[token.index()]
+    }
+
+    fn on_ready(&mut self, token: Token) {
+        if Some(token) == self.listener {
+            self.accept_pending = true;
+            return;
+        }
+        let ready = self.reactor.readiness(token);
+        match self.connection(token).phase() {
+            Phase::Free => {}
+            Phase::Slot => self.slot_ready(token, ready),
+            Phase::Head => self.head_ready(token),
+            _ if ready.intersects(Readiness::GONE) => self.close(token, Close::Graceful),
+            Phase::Fresh | Phase::Idle => {
+                // The first event after an accept is often WRITE alone: nothing is leased for it.
+                if ready.intersects(Readiness::READ) {
+                    self.begin_head(token);
+                }
+            }
+            // What it waits for has not come; READ stays set until it has.
+            Phase::AwaitHead | Phase::AwaitSlot => {}
+        }
+    }
+
+    // ---- accepting, and making room for it
+
+    fn accept(&mut self) {
+        let Some(listener) = self.listener else { return };
+        self.accept_pending = false;
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            if self.open >= self.shared.capacity.connections && !self.make_room() {
+                self.accept_pending = true;
+                return;
+            }
+            match self.reactor.accept(listener, self.group) {
+                Ok((token, _)) => {
+                    self.open += 1;
+                    self.common.stats.opened();
+                    self.enter(token, Phase::Fresh);
+                }
+                Err(nb::Error::WouldBlock) => return,
+                Err(nb::Error::Other(error)) => {
+                    if !error.is_exhaustion() {
+                        log::warn!("accept: {error}");
+                        return;
+                    }
+                    // No descriptor or socket is left: one is made free, or this is tried again.
+                    self.accept_pending = true;
+                    if !self.make_room() {
+                        self.lists.arm(self.now + self.patience());
+                        return;
+                    }
+                }
+            }
+        }
+        self.accept_pending = true;
+        self.lists.arm(self.now);
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(u64::from(self.common.limits.patience_ms))
+    }
+
+    /// Ends a connection so that another can be accepted: one that is idle, else one that has used
+    /// up its patience without a whole request. One with a request in work is never ended here.
+    fn make_room(&mut self) -> bool {
+        for _ in 0..SHED_LOOKS_MAX {
+            let Some(index) = self.lists.list(Phase::Idle).front() else { break };
+            let Some(token) = self.reactor.token_at(index as usize) else { break };
+            // A request may have arrived that nobody was told of yet: then it is served.
+            self.begin_head(token);
+            if self.connection(token).phase() == Phase::Idle
+                && self.lists.list(Phase::Idle).front() == Some(index)
+            {
+                add(&self.common.stats.shed);
+                self.close(token, Close::Graceful);
+                return true;
+            }
+            if self.open < self.shared.capacity.connections {
+                return true;
+            }
+        }
+        let patience = self.patience();
+        for phase in [Phase::Fresh, Phase::Head, Phase::AwaitHead] {
+            let Some(index) = self.lists.overstayed(phase, self.now, patience) else { continue };
+            let Some(token) = self.reactor.token_at(index as usize) else { continue };
+            add(&self.common.stats.shed);
+            self.time_out(token);
+            return true;
+        }
+        self.press_slots()
+    }
+
+    // ---- phases
+
+    pub(super) fn enter(&self, token: Token, phase: Phase) {
+        self.lists.enter(token.index() as u32, phase, self.now, &self.common.stats);
+    }
+
+    /// Ends a connection and returns whatever it holds.
+    pub(super) fn close(&mut self, token: Token, how: Close) {
+        let connection = self.connection(token);
+        let (phase, place) = (connection.phase(), connection.place.get());
+        if phase == Phase::Free {
+            return;
+        }
+        match phase {
+            Phase::Head | Phase::AwaitSlot => self.release_head(place),
+            Phase::Slot => self.release_slot(place),
+            _ => {}
+        }
+        connection.place.set(0);
+        self.enter(token, Phase::Free);
+        self.reactor.remove(token, how);
+        self.open -= 1;
+        self.common.stats.closed();
+        if self.accept_pending {
+            self.lists.arm(self.now);
+        }
+    }
+
+    // ---- deadlines
+
+    fn check_deadlines(&mut self) {
+        let now = self.now;
+        for phase in [Phase::Fresh, Phase::Idle, Phase::Head, Phase::AwaitHead, Phase::AwaitSlot] {
+            for _ in 0..DEADLINES_PER_TURN_MAX {
+                let Some(index) = self.lists.expired(phase, now) else { break };
+                let Some(token) = self.reactor.token_at(index as usize) else { break };
+                add(&self.common.stats.timed_out);
+                self.time_out(token);
+            }
+        }
+        self.lists.rearm(now);
+        self.check_slots();
+        if let Some(deadline) = self.stop_deadline {
+            if now >= deadline {
+                self.abort_all();
+            } else {
+                self.lists.arm(deadline);
+            }
+        }
+    }
+
+    // ---- stopping
+
+    fn begin_stop(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            self.reactor.remove(listener, Close::Graceful);
+        }
+        self.accept_pending = false;
+        self.reactor.stop();
+        let deadline = self.now + Duration::from_millis(u64::from(self.common.limits.stop_ms));
+        self.stop_deadline = Some(deadline);
+        self.lists.arm(deadline);
+        for phase in [Phase::Idle, Phase::Fresh] {
+            while let Some(index) = self.lists.list(phase).front() {
+                let Some(token) = self.reactor.token_at(index as usize) else { break };
+                // A request that arrived before the stop is answered.
+                self.begin_head(token);
+                if self.connection(token).phase() == phase {
+                    self.close(token, Close::Graceful);
+                }
+            }
+        }
+    }
+
+    pub(super) fn stopping(&self) -> bool {
+        self.stop_deadline.is_some()
+    }
+
+    fn abort_all(&mut self) {
+        for index in 1..self.connections.len() {
+            if self.connections[index].phase() == Phase::Free {
+                continue;
+            }
+            if let Some(token) = self.reactor.token_at(index) {
+                add(&self.common.stats.aborted);
+                self.close(token, Close::Abort);
+            }
+        }
+    }
+}
+
+impl<P: Transport, F: Future, H> Drop for Driver<'_, '_, P, F, H> {
+    fn drop(&mut self) {
+        for slot in 0..self.slots.capacity() {
+            self.slots.remove(slot);
+        }
+        for index in 1..self.connections.len().min(self.reactor.sources_max() + 1) {
+            if self.connections[index].phase() == Phase::Free {
+                continue;
+            }
+            self.connections[index].set_phase(Phase::Free);
+            if let Some(token) = self.reactor.token_at(index) {
+                self.reactor.remove(token, Close::Abort);
+            }
+        }
+        if let Some(listener) = self.listener.take() {
+            self.reactor.remove(listener, Close::Graceful);
+        }
+        self.reactor.release_group(self.group);
+    }
+}

@@ -1,0 +1,728 @@
+//! What a handler sees of one request: its head, its body, the place for its response.
+//!
+//! Invariants: the parts are erased over the poller and the buffer sizes, and each is a pointer to
+//! the request's slot, so that a handler's future stays small; the head's bytes do not move while
+//! [`RequestHead`] lives; nothing here touches a socket: futures move bytes between the handler
+//! and the slot's buffers and say what they wait for, the driver does the rest.
+//!
+//! All futures here are cancel-safe: dropping one keeps what was taken or written so far, so that
+//! a response that was begun and not ended ends the connection, never another response.
+//!
+//! Place: above the slot's record, below applications.
+
+use core::cell::{Cell, Ref};
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use dustdevil_core::handle::Handle;
+use dustdevil_core::poller::Token;
+
+use super::stats::Stats;
+use super::tables::{Answer, HeadEntry, WANTS_BODY, WANTS_OUT, fields_of};
+use crate::proto::{
+    BodyOut, Event, FieldRange, HeadFacts, HeadOut, Method, Reject, SendError, Span, Status,
+    Version,
+};
+use crate::web::routes;
+
+/// One request and the place for its response, in parts that can be used and dropped apart.
+pub struct Exchange<'c> {
+    /// What was asked for.
+    pub head: RequestHead<'c>,
+    /// The request's body.
+    pub body: Body<'c>,
+    /// Where the response goes.
+    pub out: Responder<'c>,
+    /// The reactor: to sleep, to connect elsewhere, to learn that the server stops.
+    pub rt: Handle<'c>,
+}
+
+impl<'c> Exchange<'c> {
+    /// The handler's view of a slot whose head is complete.
+    pub(super) fn new(answer: &'c Answer<'c>, entry: &'c HeadEntry<'c>, rt: Handle<'c>) -> Self {
+        let head = RequestHead { buffer: entry.buffer.borrow(), answer };
+        Self { head, body: Body { answer }, out: Responder { answer }, rt }
+    }
+}
+
+/// Why an exchange cannot go on. A handler passes it up with `?`.
+///
+/// Before its response began the peer gets the matching error response; after that the connection
+/// ends, so that a part is never taken for the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The peer is gone: nobody reads the response.
+    Gone,
+    /// The request's body was rejected: malformed, or over a limit.
+    Rejected(Reject),
+    /// The response cannot be sent as asked.
+    Send(SendError),
+    /// The handler answers with this status and its standard text. Tornado: `HTTPError`.
+    Http(Status),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the peer is gone"),
+            Self::Rejected(reject) => write!(f, "the request was rejected: {reject}"),
+            Self::Send(error) => write!(f, "the response cannot be sent: {error}"),
+            Self::Http(status) => write!(f, "{} {}", status.code(), status.reason()),
+        }
+    }
+}
+
+impl core::error::Error for Fault {}
+
+impl From<Status> for Fault {
+    fn from(status: Status) -> Self {
+        Self::Http(status)
+    }
+}
+
+/// The sign that a response was produced: the only way for a handler to return `Ok`.
+#[derive(Debug)]
+#[must_use = "return it: it says that the request was answered"]
+pub struct Sent(());
+
+/// The head of a request, frozen in its buffer while this lives. Tornado: `HTTPServerRequest`.
+pub struct RequestHead<'c> {
+    buffer: Ref<'c, &'c mut [u8]>,
+    answer: &'c Answer<'c>,
+}
+
+impl RequestHead<'_> {
+    fn facts(&self) -> HeadFacts {
+        self.answer.entry.get().map(|entry| entry.facts.get()).unwrap_or_default()
+    }
+
+    /// The head's own bytes: what its spans count in.
+    fn bytes(&self) -> &[u8] {
+        let start = self.answer.entry.get().map_or(0, |entry| entry.head_start.get());
+        self.buffer.get(start..).unwrap_or_default()
+    }
+
+    fn text(&self, span: Span) -> &str {
+        // INVARIANT: the machine takes nothing but ASCII into a target or a method.
+        core::str::from_utf8(span.slice(self.bytes())).unwrap_or_default()
+    }
+
+    /// The method; for [`Method::Other`] see [`method_name`](Self::method_name).
+    pub fn method(&self) -> Method {
+        self.facts().method
+    }
+
+    /// The method as it was sent.
+    pub fn method_name(&self) -> &str {
+        self.text(self.facts().method_span)
+    }
+
+    /// The version.
+    pub fn version(&self) -> Version {
+        self.facts().version
+    }
+
+    /// The target's path as it was sent: percent-encoded, `/` where it is empty.
+    pub fn path(&self) -> &str {
+        match self.text(self.facts().path) {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// What follows the first `?` of the target, percent-encoded.
+    pub fn query(&self) -> Option<&str> {
+        self.facts().query.map(|span| self.text(span))
+    }
+
+    /// The host and port that were asked for; empty where HTTP/1.0 named none.
+    pub fn host(&self) -> &str {
+        self.text(self.facts().host)
+    }
+
+    /// The parameter `name` of the route's pattern, as it was sent: percent-encoded, and never with
+    /// a `/` unless the pattern's `{name*}` takes the rest.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        routes::param(self.answer.route.get(), self.path(), name)
+    }
+
+    /// The value of the first field `name`, compared without regard to case (RFC 9110, 5.1).
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.fields().find(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes())).map(|f| f.1)
+    }
+
+    /// All fields in the order they came in, as name and value.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let used = usize::from(self.facts().fields);
+        let bytes = self.bytes();
+        fields_of(&self.buffer, self.answer.common.fields, used)
+            .iter()
+            .map(move |FieldRange { name, value }| (name.slice(bytes), value.slice(bytes)))
+    }
+
+    /// What the server counts: for status pages.
+    pub fn stats(&self) -> &Stats {
+        &self.answer.common.stats
+    }
+
+    /// The connection's source, for the peer's address by [`Handle::peer`].
+    pub fn token(&self) -> Option<Token> {
+        self.answer.token.get()
+    }
+
+    /// Tells the router's choice to [`param`](Self::param).
+    pub(crate) fn set_route(&self, pattern: &'static str) {
+        self.answer.route.set(pattern);
+    }
+}
+
+/// The body of a request, read as it comes in.
+pub struct Body<'c> {
+    answer: &'c Answer<'c>,
+}
+
+impl<'c> Body<'c> {
+    /// Reads the next bytes of the body: at least one, `Ok(0)` at its end or for an empty `buf`.
+    /// A peer that waits for `100 Continue` gets it with the first read.
+    ///
+    /// Cancel-safe: bytes leave the connection only when this resolves.
+    ///
+    /// # Errors
+    /// [`Fault::Gone`], or [`Fault::Rejected`]: a malformed body, or one over its limit (413).
+    pub fn read<'b>(&'b mut self, buf: &'b mut [u8]) -> ReadBody<'b, 'c> {
+        ReadBody { answer: self.answer, buf }
+    }
+
+    /// Reads the whole body into `buf` and returns it.
+    ///
+    /// Cancel-safe: no; what was read by a dropped call is in `buf`, but its length is lost.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); 413 as [`Fault::Http`] when the body is longer than `buf`.
+    pub async fn read_all<'b>(&mut self, buf: &'b mut [u8]) -> Result<&'b mut [u8], Fault> {
+        let mut len = 0;
+        loop {
+            match buf.get_mut(len..).filter(|room| !room.is_empty()) {
+                Some(room) => match self.read(room).await? {
+                    0 => break,
+                    more => len += more,
+                },
+                None => {
+                    let mut probe = [0];
+                    if self.read(&mut probe).await? > 0 {
+                        return Err(Fault::Http(Status::CONTENT_TOO_LARGE));
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(buf.get_mut(..len).unwrap_or_default())
+    }
+
+    /// Resolves when the peer is gone; borrows nothing, so it can stand beside a read.
+    pub fn closed(&self) -> Closed<'c> {
+        Closed { answer: self.answer }
+    }
+}
+
+/// See [`Body::read`].
+#[must_use = "a read does nothing unless it is awaited"]
+pub struct ReadBody<'b, 'c> {
+    answer: &'c Answer<'c>,
+    buf: &'b mut [u8],
+}
+
+impl Future for ReadBody<'_, '_> {
+    type Output = Result<usize, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.answer;
+        match answer.read_body(self.buf) {
+            Some(result) => Poll::Ready(result),
+            None => answer.wait(WANTS_BODY, &answer.body_waker, cx),
+        }
+    }
+}
+
+/// Where bytes of the body are now.
+enum Source {
+    Head,
+    Body,
+}
+
+impl Answer<'_> {
+    /// Some bytes of the body; `None`: more must arrive.
+    pub(super) fn read_body(&self, buf: &mut [u8]) -> Option<Result<usize, Fault>> {
+        let entry = self.entry.get()?;
+        if buf.is_empty() || entry.conn.borrow().recv_done() {
+            return Some(Ok(0));
+        }
+        if let Some(reject) = self.rejected.get() {
+            return Some(Err(Fault::Rejected(reject)));
+        }
+        let mut len = None;
+        while len.is_none() {
+            let in_head = entry.start.get() < entry.end.get();
+            let stepped = if in_head {
+                let buffer = entry.buffer.try_borrow().ok()?;
+                let window = buffer.get(entry.start.get()..entry.end.get()).unwrap_or_default();
+                self.step_body(entry, Source::Head, window, buf)
+            } else {
+                // The driver alone borrows it mutably, and never while a handler runs.
+                let body = self.body.try_borrow().ok()?;
+                self.step_body(entry, Source::Body, body.used(), buf)
+            };
+            match stepped {
+                Ok((source, consumed, copied)) => {
+                    self.consume_body(entry, source, consumed);
+                    len = copied;
+                    if consumed == 0 && len.is_none() {
+                        break;
+                    }
+                }
+                Err(reject) => {
+                    self.rejected.set(Some(reject));
+                    return Some(Err(Fault::Rejected(reject)));
+                }
+            }
+        }
+        match len {
+            Some(len) => Some(Ok(len)),
+            None if self.gone.get() => Some(Err(Fault::Gone)),
+            None => {
+                self.send_continue(entry);
+                None
+            }
+        }
+    }
+
+    /// One step of the machine over `input`: bytes consumed, and bytes copied to `buf` if any were
+    /// (0: the body is over).
+    fn step_body(
+        &self,
+        entry: &HeadEntry<'_>,
+        source: Source,
+        input: &[u8],
+        buf: &mut [u8],
+    ) -> Result<(Source, usize, Option<usize>), Reject> {
+        let mut conn = entry.conn.borrow_mut();
+        let limits = &self.common.proto_limits;
+        // No more than `buf` takes, because what a step names is consumed; but a line of framing
+        // may be longer than `buf`, and is then shown whole.
+        let clipped = input.get(..buf.len()).unwrap_or(input);
+        let eof = entry.eof.get();
+        let mut step = conn.recv(clipped, eof && clipped.len() == input.len(), &mut [], limits)?;
+        if step.consumed == 0 && step.event.is_none() && clipped.len() < input.len() {
+            step = conn.recv(input, eof, &mut [], limits)?;
+        }
+        let copied = match step.event {
+            Some(Event::Body(range)) => {
+                let bytes = input.get(range).unwrap_or_default();
+                let len = bytes.len().min(buf.len());
+                debug_assert_eq!(len, bytes.len(), "a body step longer than its reader");
+                if let Some(place) = buf.get_mut(..len) {
+                    place.copy_from_slice(&bytes[..len]);
+                }
+                Some(len)
+            }
+            Some(Event::End) => Some(0),
+            _ if conn.recv_done() => Some(0),
+            _ => None,
+        };
+        Ok((source, step.consumed, copied))
+    }
+
+    fn consume_body(&self, entry: &HeadEntry<'_>, source: Source, consumed: usize) {
+        match source {
+            Source::Head => entry.start.set(entry.start.get() + consumed),
+            Source::Body => self.body.borrow_mut().consume(consumed),
+        }
+    }
+
+    fn send_continue(&self, entry: &HeadEntry<'_>) {
+        let mut conn = entry.conn.borrow_mut();
+        if conn.wants_continue() {
+            let mut out = self.out.borrow_mut();
+            let len = conn.send_continue(out.room());
+            out.end += len;
+        }
+    }
+
+    /// Notes what the handler waits for; always `Pending`.
+    fn wait<T>(&self, wants: u8, waker: &Cell<Option<Waker>>, cx: &Context<'_>) -> Poll<T> {
+        self.wants.set(self.wants.get() | wants);
+        waker.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Appends a head to the out buffer. `None`: there is no room until it is flushed.
+    fn send_head(&self, head: &HeadOut<'_>) -> Option<Result<(), Fault>> {
+        let Some(entry) = self.entry.get() else { return Some(Err(Fault::Gone)) };
+        if self.gone.get() {
+            return Some(Err(Fault::Gone));
+        }
+        let mut out = self.out.borrow_mut();
+        let prefix = self.common.prefix.borrow();
+        let head = HeadOut { prefix: Some(&prefix), ..*head };
+        let sent = entry.conn.borrow_mut().send_head(out.room(), &head);
+        match sent {
+            Ok(len) => {
+                out.end += len;
+                Some(Ok(()))
+            }
+            Err(SendError::Full) if !out.is_empty() => None,
+            Err(error) => Some(Err(Fault::Send(error))),
+        }
+    }
+
+    /// Appends as much of the body as there is room for; how much.
+    fn send_body(&self, data: &[u8]) -> Result<usize, Fault> {
+        let entry = self.entry.get().filter(|_| !self.gone.get()).ok_or(Fault::Gone)?;
+        let mut out = self.out.borrow_mut();
+        let (taken, written) = entry.conn.borrow_mut().send_body(data, out.room());
+        out.end += written;
+        Ok(taken)
+    }
+
+    /// Ends the body. `None`: there is no room until the out buffer is flushed.
+    fn finish(&self) -> Option<Result<Sent, Fault>> {
+        let Some(entry) = self.entry.get() else { return Some(Err(Fault::Gone)) };
+        let mut out = self.out.borrow_mut();
+        let finished = entry.conn.borrow_mut().finish(out.room());
+        match finished {
+            Ok(len) => {
+                out.end += len;
+                Some(Ok(Sent(())))
+            }
+            Err(SendError::Full) if !out.is_empty() => None,
+            Err(error) => Some(Err(Fault::Send(error))),
+        }
+    }
+
+    fn wait_out<T>(&self, cx: &Context<'_>) -> Poll<T> {
+        self.wait(WANTS_OUT, &self.out_waker, cx)
+    }
+}
+
+/// A whole response: status, fields and a body that is there already.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'r> {
+    /// Status, `Content-Type` and fields; the length follows from the body.
+    pub head: HeadOut<'r>,
+    /// The body.
+    pub body: &'r [u8],
+}
+
+impl<'r> Reply<'r> {
+    /// A response with a status and nothing else.
+    pub const fn new(status: Status) -> Self {
+        Self { head: HeadOut::response(status), body: &[] }
+    }
+
+    /// The same with another status.
+    pub const fn status(mut self, status: Status) -> Self {
+        self.head.start = crate::proto::StartLine::Response(status, None);
+        self
+    }
+
+    /// The same with these fields, in place of those it had.
+    pub const fn fields(mut self, fields: &'r [(&'r str, &'r [u8])]) -> Self {
+        self.head.fields = fields;
+        self
+    }
+
+    /// The same with a body of a media type.
+    pub const fn body(mut self, content_type: &'r str, body: &'r [u8]) -> Self {
+        self.head.content_type = Some(content_type);
+        self.body = body;
+        self
+    }
+}
+
+/// The place for a response. Dropping it unused answers 500.
+pub struct Responder<'c> {
+    answer: &'c Answer<'c>,
+}
+
+impl<'c> Responder<'c> {
+    /// Sends a whole response. Resolves once it is in the out buffer, which the driver then sends.
+    ///
+    /// # Errors
+    /// [`Fault::Gone`]; [`Fault::Send`] when its head is malformed or larger than the out buffer.
+    pub fn reply<'r>(self, reply: Reply<'r>) -> WriteReply<'c, 'r> {
+        WriteReply { answer: self.answer, reply, sent: None }
+    }
+
+    /// Sends a whole response whose body `fill` writes straight into the out buffer; `fill` gets
+    /// the free part of the buffer and returns how many bytes it wrote, or an error when that is
+    /// too small: then it is called again with a whole empty buffer, and its second error is 500.
+    ///
+    /// The last [`HEAD_ROOM`] bytes of the buffer are kept for the head.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub fn fill<'r, W, E>(self, head: HeadOut<'r>, fill: W) -> WriteFilled<'c, 'r, W>
+    where
+        W: FnMut(&mut [u8]) -> Result<usize, E>,
+    {
+        WriteFilled { answer: self.answer, head, fill }
+    }
+
+    /// As [`fill`](Self::fill), for a future that is written by hand.
+    pub(crate) fn poll_filled<E>(
+        &self,
+        cx: &mut Context<'_>,
+        head: &HeadOut<'_>,
+        mut fill: impl FnMut(&mut [u8]) -> Result<usize, E>,
+    ) -> Poll<Result<Sent, Fault>> {
+        match self.answer.send_filled(head, &mut fill) {
+            Some(result) => Poll::Ready(result),
+            None => self.answer.wait_out(cx),
+        }
+    }
+
+    /// Begins a response whose body follows piece by piece: chunked unless `head.body` gives its
+    /// length (and closed by the connection for HTTP/1.0).
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub async fn start(self, head: HeadOut<'_>) -> Result<BodyWriter<'c>, Fault> {
+        let body = if head.body == BodyOut::None { BodyOut::Chunked } else { head.body };
+        let head = HeadOut { body, ..head };
+        let answer = self.answer;
+        let poll = |cx: &mut Context<'_>| match answer.send_head(&head) {
+            Some(result) => Poll::Ready(result),
+            None => answer.wait_out(cx),
+        };
+        core::future::poll_fn(poll).await?;
+        Ok(BodyWriter { answer })
+    }
+
+    /// Resolves when the peer is gone; borrows nothing, so it can stand beside anything else.
+    pub fn closed(&self) -> Closed<'c> {
+        Closed { answer: self.answer }
+    }
+}
+
+/// See [`Responder::reply`].
+#[must_use = "a reply is not sent unless it is awaited"]
+pub struct WriteReply<'c, 'r> {
+    answer: &'c Answer<'c>,
+    reply: Reply<'r>,
+    /// Bytes of the body that are in the out buffer; `None`: not even the head is.
+    sent: Option<usize>,
+}
+
+impl Future for WriteReply<'_, '_> {
+    type Output = Result<Sent, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let body = this.reply.body;
+        if this.sent.is_none() {
+            let length = BodyOut::Length(body.len() as u64);
+            match this.answer.send_head(&HeadOut { body: length, ..this.reply.head }) {
+                Some(Ok(())) => this.sent = Some(0),
+                Some(Err(fault)) => return Poll::Ready(Err(fault)),
+                None => return this.answer.wait_out(cx),
+            }
+        }
+        while let Some(rest) = body.get(this.sent.unwrap_or(0)..).filter(|rest| !rest.is_empty()) {
+            match this.answer.send_body(rest)? {
+                0 => return this.answer.wait_out(cx),
+                taken => this.sent = Some(this.sent.unwrap_or(0) + taken),
+            }
+        }
+        match this.answer.finish() {
+            Some(result) => Poll::Ready(result),
+            None => this.answer.wait_out(cx),
+        }
+    }
+}
+
+/// Bytes of the out buffer that [`Responder::fill`] keeps for the head.
+pub const HEAD_ROOM: usize = 256;
+
+/// See [`Responder::fill`].
+#[must_use = "a reply is not sent unless it is awaited"]
+pub struct WriteFilled<'c, 'r, W> {
+    answer: &'c Answer<'c>,
+    head: HeadOut<'r>,
+    fill: W,
+}
+
+impl<W> Unpin for WriteFilled<'_, '_, W> {}
+
+impl<W, E> Future for WriteFilled<'_, '_, W>
+where
+    W: FnMut(&mut [u8]) -> Result<usize, E>,
+{
+    type Output = Result<Sent, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        match this.answer.send_filled(&this.head, &mut this.fill) {
+            Some(result) => Poll::Ready(result),
+            None => this.answer.wait_out(cx),
+        }
+    }
+}
+
+impl Answer<'_> {
+    /// Fills a body behind the room for its head, writes the head, and moves the body up to it
+    /// through the machine, which frames it. `None`: there is no room until the buffer is flushed.
+    fn send_filled<E>(
+        &self,
+        head: &HeadOut<'_>,
+        fill: &mut impl FnMut(&mut [u8]) -> Result<usize, E>,
+    ) -> Option<Result<Sent, Fault>> {
+        let Some(entry) = self.entry.get().filter(|_| !self.gone.get()) else {
+            return Some(Err(Fault::Gone));
+        };
+        let mut out = self.out.borrow_mut();
+        let full = Some(Err(Fault::Send(SendError::Full))).filter(|_| out.is_empty());
+        let room = out.room();
+        let Some((head_room, body)) = room.split_at_mut_checked(HEAD_ROOM) else { return full };
+        let Ok(len) = fill(body) else { return full };
+        let end = HEAD_ROOM + len.min(body.len());
+        let prefix = self.common.prefix.borrow();
+        let length = BodyOut::Length((end - HEAD_ROOM) as u64);
+        let head = HeadOut { body: length, prefix: Some(&prefix), ..*head };
+        let mut conn = entry.conn.borrow_mut();
+        // A gap is left between head and body, so that the body has somewhere to move to.
+        let head_room = head_room.get_mut(..HEAD_ROOM - GAP).unwrap_or_default();
+        let mut to = match conn.send_head(head_room, &head) {
+            Ok(head_len) => head_len,
+            Err(SendError::Full) => return full,
+            Err(error) => return Some(Err(Fault::Send(error))),
+        };
+        let mut from = HEAD_ROOM;
+        while from < end {
+            let (front, back) = room.split_at_mut(from);
+            let data = back.get(..end - from).unwrap_or_default();
+            let (taken, framed) = conn.send_body(data, front.get_mut(to..).unwrap_or_default());
+            debug_assert!(taken > 0, "{from} {end} {to}");
+            from += taken.max(1);
+            to += framed;
+        }
+        out.end += to;
+        Some(conn.finish(&mut []).map(|_| Sent(())).map_err(Fault::Send))
+    }
+}
+
+/// Least distance between a filled body and its head.
+const GAP: usize = 16;
+
+/// The body of a response that was begun. Dropping it without [`end`](Self::end) ends the
+/// connection, unless all of a promised length was written.
+pub struct BodyWriter<'c> {
+    answer: &'c Answer<'c>,
+}
+
+impl<'c> BodyWriter<'c> {
+    /// Writes all of `data` into the out buffer, waiting for the peer to take what is before it.
+    ///
+    /// Cancel-safe: no; a dropped call may have written a part.
+    ///
+    /// # Errors
+    /// [`Fault::Gone`]; [`Fault::Send`] for more bytes than the promised length.
+    pub fn write<'b>(&'b mut self, data: &'b [u8]) -> WriteBody<'b, 'c> {
+        WriteBody { answer: self.answer, data }
+    }
+
+    /// Resolves when everything written so far has been handed to the transport.
+    ///
+    /// # Errors
+    /// [`Fault::Gone`].
+    pub fn flush(&mut self) -> Flush<'_, 'c> {
+        Flush { writer: self }
+    }
+
+    /// Ends the response.
+    ///
+    /// # Errors
+    /// [`Fault::Send`] when fewer bytes were written than promised.
+    pub async fn end(self) -> Result<Sent, Fault> {
+        let answer = self.answer;
+        core::future::poll_fn(|cx| match answer.finish() {
+            Some(result) => Poll::Ready(result),
+            None => answer.wait_out(cx),
+        })
+        .await
+    }
+
+    /// Resolves when the peer is gone; borrows nothing.
+    pub fn closed(&self) -> Closed<'c> {
+        Closed { answer: self.answer }
+    }
+}
+
+/// See [`BodyWriter::write`].
+#[must_use = "a write does nothing unless it is awaited"]
+pub struct WriteBody<'b, 'c> {
+    answer: &'c Answer<'c>,
+    data: &'b [u8],
+}
+
+impl Future for WriteBody<'_, '_> {
+    type Output = Result<(), Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.answer;
+        while !self.data.is_empty() {
+            let taken = answer.send_body(self.data)?;
+            if taken == 0 {
+                if answer.out.borrow().is_empty() {
+                    // An empty buffer takes nothing: the promised length is used up.
+                    return Poll::Ready(Err(Fault::Send(SendError::State)));
+                }
+                return answer.wait_out(cx);
+            }
+            self.data = self.data.get(taken..).unwrap_or_default();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// See [`BodyWriter::flush`].
+#[must_use = "a flush does nothing unless it is awaited"]
+pub struct Flush<'b, 'c> {
+    writer: &'b mut BodyWriter<'c>,
+}
+
+impl Future for Flush<'_, '_> {
+    type Output = Result<(), Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.writer.answer;
+        if answer.gone.get() {
+            Poll::Ready(Err(Fault::Gone))
+        } else if answer.out.borrow().is_empty() {
+            Poll::Ready(Ok(()))
+        } else {
+            answer.wait_out(cx)
+        }
+    }
+}
+
+/// Resolves when the peer of a request is gone: it was reset, or a write to it failed. A peer that
+/// only finished sending (FIN) is not gone. Cancel-safe.
+#[must_use = "it does nothing unless it is awaited"]
+pub struct Closed<'c> {
+    answer: &'c Answer<'c>,
+}
+
+impl Future for Closed<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.answer.gone.get() {
+            return Poll::Ready(());
+        }
+        self.answer.gone_waker.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+}

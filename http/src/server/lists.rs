@@ -1,0 +1,115 @@
+//! The lists of connections by phase, and their deadlines: a FIFO for each phase that has no slot.
+//!
+//! Invariants: a connection stands on the list of its phase, unless that is `Free` or `Slot`; every
+//! list is sorted by `since`, because a phase's time is a constant; so its deadline is its front's.
+//!
+//! Place: below the driver.
+
+use core::cell::Cell;
+
+use dustdevil_core::list::List;
+use dustdevil_core::time::{Duration, Instant, TICK_SHIFT};
+
+use super::Limits;
+use super::stats::Stats;
+use super::tables::{Connection, Phase};
+
+/// The phases that have lists.
+const LISTED: [Phase; 5] =
+    [Phase::Fresh, Phase::Idle, Phase::Head, Phase::AwaitHead, Phase::AwaitSlot];
+
+/// A list for each phase and the earliest deadline among them.
+pub(super) struct Lists<'r> {
+    connections: &'r [Connection],
+    lists: [List; 7],
+    spans: [u32; 7],
+    /// When the owner is to look again: never later than the first deadline, perhaps earlier.
+    pub(super) armed: Cell<Instant>,
+}
+
+impl<'r> Lists<'r> {
+    pub(super) fn new(connections: &'r [Connection], limits: &Limits) -> Self {
+        let mut spans = [u32::MAX; 7];
+        for (phase, span_ms) in [
+            (Phase::Fresh, limits.head_ms),
+            (Phase::Idle, limits.idle_ms),
+            (Phase::Head, limits.head_ms),
+            (Phase::AwaitHead, limits.queue_ms),
+            (Phase::AwaitSlot, limits.queue_ms),
+        ] {
+            spans[phase as usize] = ticks(Duration::from_millis(u64::from(span_ms)));
+        }
+        Self { connections, lists: Default::default(), spans, armed: Cell::new(Instant::MAX) }
+    }
+
+    pub(super) fn list(&self, phase: Phase) -> &List {
+        &self.lists[phase as usize]
+    }
+
+    /// Moves connection `index` to the end of `phase`'s list; its time there begins now.
+    pub(super) fn enter(&self, index: u32, phase: Phase, now: Instant, stats: &Stats) {
+        let connection = &self.connections[index as usize];
+        let before = connection.phase();
+        if LISTED.contains(&before) {
+            self.list(before).remove(self.connections, index);
+        }
+        connection.set_phase(phase);
+        connection.since.set(now_ticks(now));
+        if LISTED.contains(&phase) {
+            if self.list(phase).is_empty() {
+                self.arm(now + span(self.spans[phase as usize]));
+            }
+            self.list(phase).push_back(self.connections, index);
+        }
+        let idle = self.list(Phase::Idle).len() + self.list(Phase::Fresh).len();
+        stats.idle.set(idle as u32);
+    }
+
+    /// How long connection `index` has been in its phase.
+    pub(super) fn age(&self, index: u32, now: Instant) -> Duration {
+        span(now_ticks(now).wrapping_sub(self.connections[index as usize].since.get()))
+    }
+
+    /// The front of `phase`'s list, when its time is over.
+    pub(super) fn expired(&self, phase: Phase, now: Instant) -> Option<u32> {
+        let index = self.list(phase).front()?;
+        (self.age(index, now) >= span(self.spans[phase as usize])).then_some(index)
+    }
+
+    /// The front of `phase`'s list, when it has been there for `patience`; else looks again then.
+    pub(super) fn overstayed(&self, phase: Phase, now: Instant, patience: Duration) -> Option<u32> {
+        let index = self.list(phase).front()?;
+        let age = self.age(index, now);
+        if age >= patience {
+            return Some(index);
+        }
+        self.arm(now + Duration::from_micros(patience.as_micros() - age.as_micros()));
+        None
+    }
+
+    /// Looks again at `at`, if not before.
+    pub(super) fn arm(&self, at: Instant) {
+        self.armed.set(self.armed.get().min(at));
+    }
+
+    /// Arms anew from the lists' fronts.
+    pub(super) fn rearm(&self, now: Instant) {
+        self.armed.set(Instant::MAX);
+        for phase in LISTED {
+            let _ = self.overstayed(phase, now, span(self.spans[phase as usize]));
+        }
+    }
+}
+
+/// Ticks of a span, rounded up.
+fn ticks(span: Duration) -> u32 {
+    u32::try_from((Instant::ZERO + span).ticks_ceil()).unwrap_or(u32::MAX)
+}
+
+fn span(ticks: u32) -> Duration {
+    Duration::from_micros(u64::from(ticks) << TICK_SHIFT)
+}
+
+fn now_ticks(now: Instant) -> u32 {
+    now.ticks() as u32
+}

@@ -1,0 +1,302 @@
+//! One connection from its first byte to a whole head, and what is said when it goes wrong there.
+//!
+//! Invariants: a head buffer is held by a connection in phase `Head` or `AwaitSlot`, by a slot, or
+//! by a call on the stack, which passes it on or releases it before it returns; while a head is
+//! read nothing has been answered, so an error can always be said.
+//!
+//! Place: part of the driver; hands whole heads to `slot`.
+
+use core::future::Future;
+
+use dustdevil_core::poller::{Readiness, Token, Transport};
+use dustdevil_core::reactor::Close;
+
+use super::driver::Driver;
+use super::exchange::{Exchange, Fault, Sent};
+use super::stats::add;
+use super::tables::{HeadEntry, Phase, split_head};
+use crate::proto::{BodyOut, Conn, Event, HeadOut, Reject, Status};
+
+/// Bytes of an error response: its head and one line.
+pub(super) const ERROR_BYTES_MAX: usize = 384;
+
+/// What the bytes in a head buffer amount to.
+pub(super) enum Parsed {
+    /// A whole head; its facts are in the entry.
+    Head,
+    /// More bytes are needed.
+    More,
+    /// The peer ended the connection between messages.
+    Closed,
+    /// Nothing that could be answered otherwise.
+    Reject(Reject),
+}
+
+/// How a read went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// Bytes, or the end of input, have arrived.
+    Some,
+    /// The peer has sent nothing.
+    Blocked,
+    /// The connection is dead.
+    Gone,
+}
+
+impl<'r, P, F, H> Driver<'r, '_, P, F, H>
+where
+    P: Transport,
+    F: Future<Output = Result<Sent, Fault>> + 'r,
+    H: Fn(Exchange<'r>) -> F,
+{
+    pub(super) fn entry(&self, index: u16) -> &'r HeadEntry<'r> {
+        // INVARIANT: head buffers' numbers come from the slab.
+        &self.shared.heads.entries()[usize::from(index)]
+    }
+
+    /// Reads a connection that has no head buffer yet, whatever its readiness says: nothing there
+    /// leaves it as it was.
+    pub(super) fn begin_head(&mut self, token: Token) {
+        let Some(index) = self.lease_head() else {
+            if self.connection(token).phase() != Phase::AwaitHead {
+                self.enter(token, Phase::AwaitHead);
+            }
+            return;
+        };
+        match self.read_head(token, self.entry(index)) {
+            Moved::Some => self.advance(token, index),
+            Moved::Blocked => {
+                self.release_head(index);
+                if self.connection(token).phase() == Phase::AwaitHead {
+                    self.enter(token, Phase::Idle);
+                }
+            }
+            Moved::Gone => self.drop_connection(token, index),
+        }
+    }
+
+    /// More bytes for a head under way, or for what was left unparsed.
+    pub(super) fn head_ready(&mut self, token: Token) {
+        self.advance(token, self.connection(token).place.get());
+    }
+
+    /// Parses and reads until there is a whole head, nothing to read, or an end.
+    fn advance(&mut self, token: Token, index: u16) {
+        let entry = self.entry(index);
+        loop {
+            match self.parse(entry) {
+                Parsed::Head => return self.dispatch(token, index),
+                Parsed::Closed => return self.drop_connection(token, index),
+                Parsed::Reject(reject) => {
+                    add(&self.common.stats.rejected);
+                    return self.refuse(token, index, reject);
+                }
+                Parsed::More => {}
+            }
+            let readable = self.reactor.readiness(token).intersects(Readiness::READ);
+            let moved = if readable { self.read_head(token, entry) } else { Moved::Blocked };
+            match moved {
+                Moved::Some => {}
+                Moved::Blocked => return self.await_head(token, index),
+                Moved::Gone => return self.drop_connection(token, index),
+            }
+        }
+    }
+
+    /// What is in the window. A whole head is consumed and its facts kept.
+    pub(super) fn parse(&self, entry: &HeadEntry<'_>) -> Parsed {
+        let eof = entry.eof.get();
+        loop {
+            let (start, end) = (entry.start.get(), entry.end.get());
+            if start == end && !eof {
+                return Parsed::More;
+            }
+            let mut buffer = entry.buffer.borrow_mut();
+            let (window, fields) = split_head(&mut buffer, self.common.fields);
+            let input = window.get(start..end).unwrap_or_default();
+            let limits = &self.common.proto_limits;
+            match entry.conn.borrow_mut().recv(input, eof, fields, limits) {
+                Err(reject) => return Parsed::Reject(reject),
+                Ok(step) => {
+                    entry.start.set(start + step.consumed);
+                    match step.event {
+                        Some(Event::Head(facts)) => {
+                            entry.head_start.set(start);
+                            entry.facts.set(facts);
+                            return Parsed::Head;
+                        }
+                        Some(Event::Closed) => return Parsed::Closed,
+                        _ if step.consumed == 0 => return Parsed::More,
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn read_head(&self, token: Token, entry: &HeadEntry<'_>) -> Moved {
+        let mut buffer = entry.buffer.borrow_mut();
+        let (window, _) = split_head(&mut buffer, self.common.fields);
+        let (start, end) = (entry.start.get(), entry.end.get());
+        if start > 0 && (start == end || end == window.len()) {
+            window.copy_within(start..end, 0);
+            entry.start.set(0);
+            entry.end.set(end - start);
+        }
+        let end = entry.end.get();
+        // A window that is full was rejected (431) when it was parsed, so there is room.
+        match self.reactor.read(token, window.get_mut(end..).unwrap_or_default()) {
+            Ok(0) => {
+                entry.eof.set(true);
+                Moved::Some
+            }
+            Ok(len) => {
+                entry.end.set(end + len);
+                Moved::Some
+            }
+            Err(nb::Error::WouldBlock) => Moved::Blocked,
+            Err(nb::Error::Other(_)) => Moved::Gone,
+        }
+    }
+
+    /// Waits for the rest of a head. Heads under way hold a bounded share of the buffers: beyond
+    /// it the oldest is ended, so that a head which arrives whole always finds one.
+    fn await_head(&mut self, token: Token, index: u16) {
+        let connection = self.connection(token);
+        if connection.phase() != Phase::Head {
+            connection.place.set(index);
+            self.enter(token, Phase::Head);
+        }
+        let capacity = &self.shared.capacity;
+        if self.lists.list(Phase::Head).len() > capacity.heads - capacity.requests {
+            self.evict_head();
+        }
+    }
+
+    fn evict_head(&mut self) -> bool {
+        let oldest = self.lists.list(Phase::Head).front();
+        let Some(token) = oldest.and_then(|index| self.reactor.token_at(index as usize)) else {
+            return false;
+        };
+        add(&self.common.stats.shed);
+        self.time_out(token);
+        true
+    }
+
+    fn lease_head(&mut self) -> Option<u16> {
+        if self.shared.heads.is_full() && !self.evict_head() {
+            return None;
+        }
+        let index = self.shared.heads.allot()? as u16;
+        let entry = self.entry(index);
+        *entry.conn.borrow_mut() = Conn::server();
+        entry.start.set(0);
+        entry.end.set(0);
+        entry.eof.set(false);
+        Some(index)
+    }
+
+    /// Returns a head buffer, unless a handler has forgotten it: then it is never lent again.
+    pub(super) fn release_head(&mut self, index: u16) {
+        if self.entry(index).buffer.try_borrow_mut().is_ok() {
+            self.shared.heads.release(u32::from(index));
+        } else {
+            log::warn!("a handler forgot its request head: one head buffer is lost");
+        }
+    }
+
+    /// Ends a connection in whose head buffer, `index`, nothing is left to answer.
+    fn drop_connection(&mut self, token: Token, index: u16) {
+        self.keep_head(token, index);
+        self.close(token, Close::Graceful);
+    }
+
+    /// Makes the head buffer the connection's, so that `close` returns both.
+    fn keep_head(&mut self, token: Token, index: u16) {
+        let connection = self.connection(token);
+        if connection.phase() != Phase::Head {
+            connection.place.set(index);
+            self.enter(token, Phase::Head);
+        }
+    }
+
+    /// A phase's time is over: says so where something can be said, and ends the connection.
+    pub(super) fn time_out(&mut self, token: Token) {
+        let connection = self.connection(token);
+        let index = connection.place.get();
+        match connection.phase() {
+            Phase::Head => self.refuse(token, index, REQUEST_TIMEOUT),
+            Phase::AwaitSlot => self.refuse(token, index, NO_SLOT),
+            Phase::AwaitHead => {
+                self.say(token, &mut Conn::server(), NO_SLOT);
+                self.close(token, Close::Graceful);
+            }
+            // Nothing was asked, so nothing is answered.
+            _ => self.close(token, Close::Graceful),
+        }
+    }
+
+    /// Answers with an error and ends the connection, from a phase without a slot.
+    fn refuse(&mut self, token: Token, index: u16, reject: Reject) {
+        self.keep_head_in_phase(token, index);
+        self.say(token, &mut self.entry(index).conn.borrow_mut(), reject);
+        self.close(token, Close::Graceful);
+    }
+
+    fn keep_head_in_phase(&mut self, token: Token, index: u16) {
+        if self.connection(token).phase() != Phase::AwaitSlot {
+            self.keep_head(token, index);
+        }
+    }
+
+    /// Writes an error response once; what a full socket does not take is lost.
+    fn say(&self, token: Token, conn: &mut Conn, reject: Reject) {
+        let mut out = [0; ERROR_BYTES_MAX];
+        conn.close_after();
+        let prefix = self.common.prefix.borrow();
+        let mut line = [0; LINE_BYTES_MAX];
+        let body = error_line(&mut line, reject);
+        let fields: &[(&str, &[u8])] = match reject.status {
+            Status::SERVICE_UNAVAILABLE => &[("Retry-After", b"1")],
+            _ => &[],
+        };
+        let head = HeadOut {
+            prefix: Some(&prefix),
+            body: BodyOut::Length(body.len() as u64),
+            content_type: Some("text/plain"),
+            fields,
+            ..HeadOut::response(reject.status)
+        };
+        let Ok(mut len) = conn.send_head(&mut out, &head) else { return };
+        len += conn.send_body(body, out.get_mut(len..).unwrap_or_default()).1;
+        let _ = self.reactor.write_whole(token, out.get(..len).unwrap_or_default());
+    }
+}
+
+pub(super) const REQUEST_TIMEOUT: Reject =
+    Reject { status: Status::REQUEST_TIMEOUT, reason: "the request did not arrive in time" };
+pub(super) const NO_SLOT: Reject =
+    Reject { status: Status::SERVICE_UNAVAILABLE, reason: "too many requests are in work" };
+
+const LINE_BYTES_MAX: usize = 128;
+
+/// The body of an error response: "400 Bad Request: why" and a line feed.
+pub(super) fn error_line(line: &mut [u8], reject: Reject) -> &[u8] {
+    let code = reject.status.code();
+    let digits = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8);
+    let parts: [&[u8]; 6] = [
+        &digits,
+        b" ",
+        reject.status.reason().as_bytes(),
+        if reject.reason.is_empty() { b"" } else { b": " },
+        reject.reason.as_bytes(),
+        b"\n",
+    ];
+    let mut len = 0;
+    for part in parts {
+        let Some(place) = line.get_mut(len..len + part.len()) else { break };
+        place.copy_from_slice(part);
+        len += part.len();
+    }
+    line.get(..len).unwrap_or_default()
+}

@@ -1,0 +1,693 @@
+//! One request in its slot: the handler's future, its buffers, the response on its way, the rest
+//! of the body, and the next request behind it.
+//!
+//! ```text
+//!   dispatch --> Handling --(1)--> next request in the window? --(2)--> Handling
+//!                  |  ^                   | no: flush (3)
+//!      waits for   |  | run               v
+//!      body, room, +--+              Flushing --(4)--> Draining --(5)--> slot released: Idle, Head
+//!      or itself
+//! ```
+//! 1. `conclude`: the handler is done. 2. `next_request`: what arrived together is answered
+//!    together. 3. `flush`: one write. 4. `finish`: the handler left a part of the body. 5. `release`.
+//!
+//! Invariants: no borrow of a slot's buffers is held while its handler runs; the machine, not the
+//! handler's word, decides whether a response is complete; a slot that waits has a deadline,
+//! unless it waits for its handler alone and the response has begun.
+//!
+//! Place: part of the driver.
+
+use core::future::Future;
+use core::task::{Context, Poll};
+
+use dustdevil_core::poller::{Readiness, Token, Transport};
+use dustdevil_core::reactor::Close;
+use dustdevil_core::time::{Duration, Instant};
+
+use super::driver::Driver;
+use super::exchange::{Exchange, Fault, Sent};
+use super::request::{ERROR_BYTES_MAX, Moved, NO_SLOT, Parsed, REQUEST_TIMEOUT, error_line};
+use super::stats::add;
+use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT, split_head};
+use crate::proto::{BodyKind, BodyOut, Conn, HeadOut, Reject, SendError, Status};
+
+/// Requests of one connection answered in a row before others get their turn.
+const REQUESTS_IN_A_ROW_MAX: usize = 64;
+/// Times a handler is polled in a row because its body or its buffer moved.
+const POLLS_IN_A_ROW_MAX: usize = 64;
+
+/// How a flush went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flushed {
+    /// Everything is with the transport.
+    All,
+    /// The peer does not take more now.
+    Blocked,
+    /// The peer is gone; what was left is thrown away.
+    Gone,
+}
+
+/// What became of a slot.
+enum Then {
+    /// It has the next request: go on.
+    Another,
+    /// It waits, or is released.
+    Done,
+}
+
+impl<'r, P, F, H> Driver<'r, '_, P, F, H>
+where
+    P: Transport,
+    F: Future<Output = Result<Sent, Fault>> + 'r,
+    H: Fn(Exchange<'r>) -> F,
+{
+    /// Gives a whole head a slot and starts its handler; without one it waits.
+    pub(super) fn dispatch(&mut self, token: Token, index: u16) {
+        let connection = self.connection(token);
+        let Some(slot) = self.shared.answers.allot() else {
+            connection.place.set(index);
+            self.enter(token, Phase::AwaitSlot);
+            self.press_slots();
+            return;
+        };
+        let slot = slot as u16;
+        connection.place.set(slot);
+        self.enter(token, Phase::Slot);
+        let answer = self.answer(slot);
+        answer.token.set(Some(token));
+        answer.entry.set(Some(self.entry(index)));
+        answer.entry_index.set(index);
+        answer.gone.set(false);
+        answer.pressed.set(0);
+        self.common.stats.in_work.set(self.shared.answers.len() as u32);
+        self.start(slot);
+        self.run(slot);
+    }
+
+    /// Makes the handler's future for the head in the slot's entry.
+    fn start(&mut self, slot: u16) {
+        let answer = self.answer(slot);
+        let Some(entry) = answer.entry.get() else { return };
+        answer.stage.set(Stage::Handling);
+        answer.rejected.set(None);
+        answer.wants.set(0);
+        answer.began.set(self.now);
+        answer.peer_wait.set(None);
+        answer.waited.set(Duration::ZERO);
+        answer.progress.set(0);
+        answer.drained.set(0);
+        if self.stopping() {
+            entry.conn.borrow_mut().close_after();
+        }
+        add(&self.common.stats.requests);
+        let future = (self.handler)(Exchange::new(answer, entry, self.handle));
+        self.slots.put(usize::from(slot) - 1, future);
+    }
+
+    /// Runs a slot until it waits or is released. In the middle of a flush it does nothing.
+    pub(super) fn run(&mut self, slot: u16) {
+        let answer = self.answer(slot);
+        for _ in 0..REQUESTS_IN_A_ROW_MAX {
+            if answer.stage.get() == Stage::Handling && !self.handle_request(slot) {
+                return;
+            }
+            match self.next_request(slot) {
+                Then::Another => {}
+                Then::Done => return,
+            }
+        }
+        // Others first: what is answered so far leaves, and this slot runs again next turn.
+        if let Some(token) = answer.token.get() {
+            let _ = self.flush(token, answer);
+            self.reactor.task_waker(self.group, usize::from(slot) - 1).wake();
+        }
+    }
+
+    /// Polls the handler as long as that moves something; whether it is done.
+    fn handle_request(&mut self, slot: u16) -> bool {
+        let answer = self.answer(slot);
+        let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else {
+            return false;
+        };
+        let task = usize::from(slot) - 1;
+        let waker = self.reactor.task_waker(self.group, task);
+        for _ in 0..POLLS_IN_A_ROW_MAX {
+            answer.wants.set(0);
+            if let Poll::Ready(result) = self.slots.poll(task, &mut Context::from_waker(&waker)) {
+                self.conclude(answer, entry, result);
+                return true;
+            }
+            // Nothing that was produced is held back while the handler waits.
+            let flushed = self.flush(token, answer);
+            let mut moved = flushed == Flushed::All && answer.wants.get() & WANTS_OUT != 0;
+            let mut gone = flushed == Flushed::Gone;
+            if answer.wants.get() & WANTS_BODY != 0 {
+                match self.fill_body(token, answer, entry) {
+                    Moved::Some => moved = true,
+                    Moved::Blocked => {}
+                    Moved::Gone => gone = true,
+                }
+            }
+            if gone && !answer.gone.replace(true) {
+                moved = true;
+            }
+            if !moved {
+                self.pause(answer, entry, flushed == Flushed::Blocked);
+                return false;
+            }
+            answer.wake_foreign(&waker);
+        }
+        waker.wake();
+        false
+    }
+
+    /// Reads more of a request's body into the slot's buffer.
+    fn fill_body(&self, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) -> Moved {
+        if entry.eof.get() {
+            return Moved::Some;
+        }
+        if !self.reactor.readiness(token).intersects(Readiness::READ) {
+            return Moved::Blocked;
+        }
+        let mut body = answer.body.borrow_mut();
+        body.compact();
+        let (start, end) = (entry.start.get(), entry.end.get());
+        if start < end {
+            // A line of framing that began behind the head goes on in the body's buffer.
+            let Ok(buffer) = entry.buffer.try_borrow() else { return Moved::Gone };
+            let part = buffer.get(start..end).unwrap_or_default();
+            let Some(place) = body.room().get_mut(..part.len()) else { return Moved::Gone };
+            place.copy_from_slice(part);
+            body.end += part.len();
+            entry.start.set(end);
+        }
+        if body.room().is_empty() {
+            answer.rejected.set(Some(LONG_LINE));
+            return Moved::Some;
+        }
+        match self.reactor.read(token, body.room()) {
+            Ok(0) => {
+                entry.eof.set(true);
+                Moved::Some
+            }
+            Ok(len) => {
+                body.end += len;
+                answer.moved(len);
+                Moved::Some
+            }
+            Err(nb::Error::WouldBlock) => Moved::Blocked,
+            Err(nb::Error::Other(_)) => Moved::Gone,
+        }
+    }
+
+    /// Hands the out buffer to the transport.
+    fn flush(&self, token: Token, answer: &Answer<'_>) -> Flushed {
+        let mut out = answer.out.borrow_mut();
+        while !out.is_empty() {
+            if !self.reactor.readiness(token).intersects(Readiness::WRITE) {
+                return Flushed::Blocked;
+            }
+            match self.reactor.write_whole(token, out.used()) {
+                Ok(len) => {
+                    out.consume(len);
+                    answer.moved(len);
+                }
+                Err(nb::Error::WouldBlock) => return Flushed::Blocked,
+                Err(nb::Error::Other(_)) => {
+                    out.clear();
+                    return Flushed::Gone;
+                }
+            }
+        }
+        Flushed::All
+    }
+
+    /// The handler is done: makes sure that a response is on its way, or that none can be.
+    fn conclude(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, result: Result<Sent, Fault>) {
+        answer.stage.set(Stage::Flushing);
+        let (started, done) = {
+            let conn = entry.conn.borrow();
+            (conn.send_started(), conn.send_done())
+        };
+        if done && result.is_ok() {
+            return;
+        }
+        let reject = match result {
+            // A `Sent` of another request, or of none.
+            Ok(_) => INCOMPLETE,
+            Err(Fault::Rejected(reject)) => reject,
+            Err(Fault::Http(status)) => Reject { status, reason: "" },
+            Err(Fault::Gone) => return answer.gone.set(true),
+            Err(Fault::Send(error)) => {
+                log::error!("a response could not be sent: {error}");
+                UNSENDABLE
+            }
+        };
+        if started {
+            // Its beginning is out: only an abort can tell the peer that the rest will not come.
+            answer.gone.set(true);
+            add(&self.common.stats.aborted);
+        } else {
+            self.answer_error(answer, &mut entry.conn.borrow_mut(), reject);
+        }
+    }
+
+    /// Appends an error response to the out buffer; without room the connection just ends.
+    fn answer_error(&self, answer: &Answer<'_>, conn: &mut Conn, reject: Reject) {
+        let mut line = [0; ERROR_BYTES_MAX];
+        let body = error_line(&mut line, reject);
+        if !matches!(reject.reason, "") || reject.status.code() >= 500 {
+            conn.close_after();
+        }
+        let fields: &[(&str, &[u8])] = match reject.status {
+            Status::SERVICE_UNAVAILABLE => &[("Retry-After", b"1")],
+            _ => &[],
+        };
+        let prefix = self.common.prefix.borrow();
+        let head = HeadOut {
+            prefix: Some(&prefix),
+            body: BodyOut::Length(body.len() as u64),
+            content_type: Some("text/plain"),
+            fields,
+            ..HeadOut::response(reject.status)
+        };
+        if let Some(token) = answer.token.get()
+            && answer.out.borrow_mut().room().len() < ERROR_BYTES_MAX
+        {
+            let _ = self.flush(token, answer);
+        }
+        let mut out = answer.out.borrow_mut();
+        let sent = conn.send_head(out.room(), &head).and_then(|len| {
+            out.end += len;
+            let (taken, written) = conn.send_body(body, out.room());
+            out.end += written;
+            if taken == body.len() { Ok(()) } else { Err(SendError::Full) }
+        });
+        if sent.is_err() {
+            answer.gone.set(true);
+        }
+    }
+
+    /// A response is in the out buffer: goes on to the next request in the window, or flushes.
+    fn next_request(&mut self, slot: u16) -> Then {
+        let answer = self.answer(slot);
+        let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else {
+            return Then::Done;
+        };
+        if answer.gone.get() {
+            self.close(token, Close::Abort);
+            return Then::Done;
+        }
+        if answer.stage.get() == Stage::Flushing && self.begins_next(answer, entry) {
+            match self.parse(entry) {
+                Parsed::Head => {
+                    self.start(slot);
+                    return Then::Another;
+                }
+                Parsed::Reject(reject) => {
+                    add(&self.common.stats.rejected);
+                    self.answer_error(answer, &mut entry.conn.borrow_mut(), reject);
+                }
+                Parsed::Closed => entry.conn.borrow_mut().close_after(),
+                Parsed::More => {}
+            }
+        }
+        self.finish(slot, token, answer, entry);
+        Then::Done
+    }
+
+    /// Whether the exchange is over in both directions and another may begin; then the machine is
+    /// ready for it and what was read too far is in the window again.
+    fn begins_next(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>) -> bool {
+        let mut conn = entry.conn.borrow_mut();
+        if conn.must_close() || !conn.recv_done() || !conn.send_done() {
+            return false;
+        }
+        let Ok(mut buffer) = entry.buffer.try_borrow_mut() else {
+            // The handler forgot its head: the buffer cannot take another.
+            conn.close_after();
+            return false;
+        };
+        if conn.next_cycle().is_err() {
+            return false;
+        }
+        let mut body = answer.body.borrow_mut();
+        if !body.is_empty() {
+            // All of the window was consumed before the body's buffer was filled, and it is as
+            // large at least: checked at start-up.
+            let (window, _) = split_head(&mut buffer, self.common.fields);
+            let len = body.used().len();
+            if let Some(place) = window.get_mut(..len) {
+                place.copy_from_slice(body.used());
+            }
+            entry.start.set(0);
+            entry.end.set(len);
+            body.clear();
+        }
+        true
+    }
+
+    /// Sends what is left of the responses, reads what is left of the body, releases the slot.
+    fn finish(&mut self, slot: u16, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) {
+        match self.flush(token, answer) {
+            Flushed::All => {}
+            Flushed::Blocked => return self.pause(answer, entry, true),
+            Flushed::Gone => return self.close(token, Close::Graceful),
+        }
+        let (must_close, in_body) = {
+            let conn = entry.conn.borrow();
+            (conn.must_close(), !conn.recv_done() && conn.send_done())
+        };
+        if must_close {
+            return self.close(token, Close::Graceful);
+        }
+        if !in_body {
+            return self.release(slot, token, entry);
+        }
+        if entry.facts.get().expect_continue || matches!(entry.facts.get().body, BodyKind::None) {
+            // Whether the body will come nobody can know.
+            return self.close(token, Close::Graceful);
+        }
+        if answer.stage.replace(Stage::Draining) != Stage::Draining {
+            let drain = Duration::from_millis(u64::from(self.common.limits.drain_ms));
+            answer.deadline.set(self.now + drain);
+            self.lists.arm(answer.deadline.get());
+        }
+        match self.drain(token, answer, entry) {
+            Moved::Some => {
+                answer.stage.set(Stage::Flushing);
+                // One more look: another request may stand behind the body.
+                self.reactor.task_waker(self.group, usize::from(slot) - 1).wake();
+            }
+            Moved::Blocked => {}
+            Moved::Gone => self.close(token, Close::Graceful),
+        }
+    }
+
+    /// Reads and throws away the rest of a body: `Some` once it is over, `Gone` when that is not
+    /// worth it.
+    fn drain(&self, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) -> Moved {
+        let mut scratch = [0; 256];
+        loop {
+            match answer.read_body(&mut scratch) {
+                Some(Ok(0)) => return Moved::Some,
+                Some(Ok(len)) => {
+                    let drained = answer.drained.get().saturating_add(len as u32);
+                    answer.drained.set(drained);
+                    if drained > self.common.limits.drain_bytes_max {
+                        return Moved::Gone;
+                    }
+                }
+                Some(Err(_)) => return Moved::Gone,
+                None => match self.fill_body(token, answer, entry) {
+                    Moved::Some => {}
+                    other => return other,
+                },
+            }
+        }
+    }
+
+    /// The slot's work is done: the connection is idle, or has the beginning of another head.
+    fn release(&mut self, slot: u16, token: Token, entry: &HeadEntry<'_>) {
+        let index = self.answer(slot).entry_index.get();
+        self.free_slot(slot);
+        let connection = self.connection(token);
+        if entry.start.get() == entry.end.get() && !entry.eof.get() {
+            self.release_head(index);
+            connection.place.set(0);
+            self.enter(token, Phase::Idle);
+        } else {
+            connection.place.set(index);
+            self.enter(token, Phase::Head);
+        }
+        if self.stopping() && connection.phase() == Phase::Idle {
+            return self.close(token, Close::Graceful);
+        }
+        let unread = self.reactor.readiness(token).intersects(Readiness::READ);
+        if unread || entry.eof.get() {
+            self.reactor.requeue(token);
+        }
+    }
+
+    fn free_slot(&mut self, slot: u16) {
+        let answer = self.answer(slot);
+        self.slots.remove(usize::from(slot) - 1);
+        answer.token.set(None);
+        answer.entry.set(None);
+        answer.deadline.set(Instant::MAX);
+        answer.out.borrow_mut().clear();
+        answer.body.borrow_mut().clear();
+        for waker in [&answer.body_waker, &answer.out_waker, &answer.gone_waker] {
+            waker.take();
+        }
+        self.shared.answers.release(u32::from(slot));
+        self.common.stats.in_work.set(self.shared.answers.len() as u32);
+    }
+
+    /// Returns a slot and its head buffer, in any stage.
+    pub(super) fn release_slot(&mut self, slot: u16) {
+        let index = self.answer(slot).entry_index.get();
+        self.free_slot(slot);
+        self.release_head(index);
+    }
+
+    // ---- events and deadlines
+
+    /// An event for a connection whose request has a slot.
+    pub(super) fn slot_ready(&mut self, token: Token, ready: Readiness) {
+        let slot = self.connection(token).place.get();
+        let answer = self.answer(slot);
+        let Some(entry) = answer.entry.get() else { return };
+        if ready.intersects(Readiness::GONE) && answer.stage.get() != Stage::Handling {
+            return self.close(token, Close::Graceful);
+        }
+        self.end_wait(answer);
+        match answer.stage.get() {
+            Stage::Handling => {
+                let gone = ready.intersects(Readiness::GONE) && !answer.gone.replace(true);
+                let flushed = self.flush(token, answer);
+                let wants = answer.wants.get();
+                let room = wants & WANTS_OUT != 0 && flushed != Flushed::Blocked;
+                let body = wants & WANTS_BODY != 0
+                    && self.fill_body(token, answer, entry) != Moved::Blocked;
+                if gone || room || body {
+                    let waker = self.reactor.task_waker(self.group, usize::from(slot) - 1);
+                    answer.wake_foreign(&waker);
+                    self.run(slot);
+                } else {
+                    self.pause(answer, entry, flushed == Flushed::Blocked);
+                }
+            }
+            Stage::Flushing | Stage::Draining => self.run(slot),
+        }
+    }
+
+    /// Sets the slot's next deadline: by its peer's progress, or by its handler's time.
+    fn pause(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, blocked: bool) {
+        let limits = &self.common.limits;
+        self.end_wait(answer);
+        let millis = |ms: u32| Duration::from_millis(u64::from(ms));
+        let deadline = if answer.gone.get() {
+            self.now + millis(limits.grace_ms)
+        } else if blocked || answer.wants.get() & WANTS_BODY != 0 {
+            if answer.progress.get() >= limits.progress_bytes_min {
+                answer.progress.set(0);
+                answer.waited.set(Duration::ZERO);
+            }
+            answer.peer_wait.set(Some(self.now));
+            let left = millis(limits.progress_ms).as_micros();
+            self.now + Duration::from_micros(left.saturating_sub(answer.waited.get().as_micros()))
+        } else if entry.conn.borrow().send_started() {
+            Instant::MAX
+        } else {
+            answer.began.get() + millis(limits.handler_ms)
+        };
+        answer.deadline.set(deadline);
+        self.lists.arm(deadline);
+    }
+
+    /// The slot no longer waits for its peer: the time it did is added up.
+    fn end_wait(&self, answer: &Answer<'_>) {
+        if let Some(since) = answer.peer_wait.take() {
+            answer.waited.set(answer.waited.get() + (self.now - since));
+        }
+    }
+
+    /// Ends the slots whose deadline has come, and arms the next.
+    pub(super) fn check_slots(&mut self) {
+        for slot in 1..self.shared.answers.high_water() as u16 {
+            let answer = self.answer(slot);
+            if answer.token.get().is_none() {
+                continue;
+            }
+            if answer.deadline.get() <= self.now {
+                self.slot_expired(slot);
+            }
+            self.lists.arm(answer.deadline.get());
+        }
+    }
+
+    fn slot_expired(&mut self, slot: u16) {
+        let answer = self.answer(slot);
+        let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else { return };
+        let waits = answer.peer_wait.get().is_some();
+        if waits && answer.progress.get() >= self.common.limits.progress_bytes_min {
+            return self.pause(answer, entry, true);
+        }
+        add(&self.common.stats.timed_out);
+        match answer.stage.get() {
+            Stage::Draining => self.close(token, Close::Graceful),
+            Stage::Handling if waits => self.cut_short(slot, REQUEST_TIMEOUT),
+            Stage::Handling if !answer.gone.get() => self.cut_short(slot, LATE),
+            _ => self.close(token, Close::Abort),
+        }
+    }
+
+    /// Drops a handler's future; answers with an error unless its response has begun.
+    fn cut_short(&mut self, slot: u16, reject: Reject) {
+        let answer = self.answer(slot);
+        let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else { return };
+        self.slots.remove(usize::from(slot) - 1);
+        self.end_wait(answer);
+        answer.stage.set(Stage::Flushing);
+        if entry.conn.borrow().send_started() {
+            add(&self.common.stats.aborted);
+            return self.close(token, Close::Abort);
+        }
+        {
+            let mut conn = entry.conn.borrow_mut();
+            conn.close_after();
+            self.answer_error(answer, &mut conn, reject);
+        }
+        if answer.gone.get() {
+            return self.close(token, Close::Abort);
+        }
+        self.finish(slot, token, answer, entry);
+    }
+
+    // ---- who waits for a slot
+
+    /// Requests wait for a slot, or connections for room: after a second of patience the slots
+    /// whose peers moved least meanwhile are ended. Whether any was.
+    pub(super) fn press_slots(&mut self) -> bool {
+        let patience = Duration::from_millis(u64::from(self.common.limits.patience_ms));
+        let slots = 1..self.shared.answers.high_water() as u16;
+        match self.pressed_since {
+            Some(since) if self.now - since < patience => {
+                self.lists.arm(since + patience);
+                return false;
+            }
+            Some(_) => {}
+            None => {
+                self.pressed_since = Some(self.now);
+                self.lists.arm(self.now + patience);
+                slots.for_each(|slot| self.answer(slot).pressed.set(0));
+                return false;
+            }
+        }
+        let waits = |slot: &u16| {
+            let answer = self.answer(*slot);
+            answer.token.get().is_some()
+                && (answer.peer_wait.get().is_some() || answer.stage.get() == Stage::Draining)
+        };
+        let least = slots.clone().filter(waits).min_by_key(|&slot| self.answer(slot).pressed.get());
+        self.pressed_since = None;
+        let Some(least) = least else { return false };
+        // All that are as slow as a peer may be over a longer time, and the slowest in any case.
+        let limits = &self.common.limits;
+        let slow = limits.progress_bytes_min.saturating_mul(limits.patience_ms)
+            / limits.progress_ms.max(1);
+        for slot in slots {
+            if waits_still(self.answer(slot))
+                && (slot == least || self.answer(slot).pressed.get() < slow)
+            {
+                add(&self.common.stats.shed);
+                self.cut_short_or_close(slot);
+            }
+        }
+        true
+    }
+
+    fn cut_short_or_close(&mut self, slot: u16) {
+        let answer = self.answer(slot);
+        let Some(token) = answer.token.get() else { return };
+        match answer.stage.get() {
+            Stage::Handling => self.cut_short(slot, REQUEST_TIMEOUT),
+            Stage::Flushing => self.close(token, Close::Abort),
+            Stage::Draining => self.close(token, Close::Graceful),
+        }
+    }
+
+    /// Gives freed slots and head buffers to those who wait for them, oldest first; requests whose
+    /// body is not all there yet come after those that can be answered at once.
+    pub(super) fn serve_waiting(&mut self) {
+        if self.pressed_since.is_some() && !self.pressed() {
+            self.pressed_since = None;
+        }
+        while !self.lists.list(Phase::AwaitSlot).is_empty() {
+            if self.shared.answers.is_full() && !self.press_slots() {
+                break;
+            }
+            let Some(index) = self.next_waiting() else { break };
+            let Some(token) = self.reactor.token_at(index as usize) else { break };
+            let place = self.connection(token).place.get();
+            self.dispatch(token, place);
+            if self.connection(token).phase() == Phase::AwaitSlot {
+                break;
+            }
+        }
+        while !self.shared.heads.is_full() {
+            let Some(index) = self.lists.list(Phase::AwaitHead).front() else { break };
+            let Some(token) = self.reactor.token_at(index as usize) else { break };
+            self.begin_head(token);
+        }
+    }
+
+    fn pressed(&self) -> bool {
+        self.accept_pending || !self.lists.list(Phase::AwaitSlot).is_empty()
+    }
+
+    fn next_waiting(&self) -> Option<u32> {
+        let list = self.lists.list(Phase::AwaitSlot);
+        let bodiless = |index: &u32| {
+            let entry = self.entry(self.connections[*index as usize].place.get());
+            entry.facts.get().body == BodyKind::None
+        };
+        let mut at = list.front();
+        while let Some(index) = at.filter(|index| !bodiless(index)) {
+            at = list.after(self.connections, index);
+        }
+        at.or(list.front())
+    }
+}
+
+fn waits_still(answer: &Answer<'_>) -> bool {
+    answer.token.get().is_some()
+        && (answer.peer_wait.get().is_some() || answer.stage.get() == Stage::Draining)
+}
+
+impl Answer<'_> {
+    /// Wakes those of the handler's waits that do not go through its own task: futures inside a
+    /// combinator with wakers of its own.
+    fn wake_foreign(&self, own: &core::task::Waker) {
+        for cell in [&self.body_waker, &self.out_waker, &self.gone_waker] {
+            if let Some(waker) = cell.take() {
+                if waker.will_wake(own) {
+                    continue;
+                }
+                waker.wake();
+            }
+        }
+    }
+}
+
+const LONG_LINE: Reject =
+    Reject { status: Status::FIELDS_TOO_LARGE, reason: "a line of the body's framing is too long" };
+const INCOMPLETE: Reject =
+    Reject { status: Status::INTERNAL_SERVER_ERROR, reason: "the handler sent no whole response" };
+const UNSENDABLE: Reject =
+    Reject { status: Status::INTERNAL_SERVER_ERROR, reason: "the response could not be sent" };
+const LATE: Reject =
+    Reject { status: Status::SERVICE_UNAVAILABLE, reason: "the handler took too long" };
+
+const _: () = assert!(NO_SLOT.reason.len() < 100);

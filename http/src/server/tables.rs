@@ -1,0 +1,363 @@
+//! The tables of a server, cut once from its block: connections, head buffers, slots' records.
+//!
+//! Invariants: a connection's place in its table is its source's place in the reactor's; a table
+//! entry that is free is all zero bits or equal to that; index 0 means "none" everywhere. An idle
+//! connection is 16 bytes here and owns nothing else. Nothing here knows the poller or the
+//! handler's type, so that none of it is compiled twice.
+//!
+//! Place: below the driver, which moves connections between these tables, and below the
+//! [`exchange`](super::exchange), which is the handler's view of one [`Answer`].
+
+use core::cell::{Cell, RefCell};
+use core::task::Waker;
+
+use dustdevil_core::handle::Handle;
+use dustdevil_core::list::{Chained, Linked, Links};
+use dustdevil_core::memory::{Block, room};
+use dustdevil_core::poller::Token;
+use dustdevil_core::slab::Slab;
+use dustdevil_core::time::{Duration, Instant};
+use zerocopy::{FromBytes, FromZeros};
+
+use super::stats::Stats;
+use super::{Capacity, Limits};
+use crate::proto::{self, Conn, FieldRange, HeadFacts, Prefix, Reject, date};
+
+/// What a connection waits for. Each of these but `Slot` has a list, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// There is no connection here.
+    Free,
+    /// For the first byte ever.
+    Fresh,
+    /// For the next request.
+    Idle,
+    /// For the rest of a head; it holds a head buffer.
+    Head,
+    /// For a head buffer.
+    AwaitHead,
+    /// For a slot; it holds a head buffer with a whole head.
+    AwaitSlot,
+    /// It has a slot: its [`Answer`] says what for.
+    Slot,
+}
+
+impl Phase {
+    const ALL: [Self; 7] = [
+        Self::Free,
+        Self::Fresh,
+        Self::Idle,
+        Self::Head,
+        Self::AwaitHead,
+        Self::AwaitSlot,
+        Self::Slot,
+    ];
+}
+
+/// One connection, in every phase. All zero bits: free.
+#[derive(FromZeros)]
+pub(super) struct Connection {
+    links: Links,
+    /// When it entered its phase, in ticks; wraps.
+    pub(super) since: Cell<u32>,
+    /// The head buffer or the slot it holds, by its phase; 0: none.
+    pub(super) place: Cell<u16>,
+    phase: Cell<u8>,
+}
+
+const _: () = assert!(size_of::<Connection>() <= 16);
+
+impl Linked for Connection {
+    fn links(&self) -> &Links {
+        &self.links
+    }
+}
+
+impl Connection {
+    pub(super) fn phase(&self) -> Phase {
+        // INVARIANT: `phase` was set from a `Phase`.
+        Phase::ALL.get(usize::from(self.phase.get())).copied().unwrap_or(Phase::Free)
+    }
+
+    pub(super) fn set_phase(&self, phase: Phase) {
+        self.phase.set(phase as u8);
+    }
+}
+
+/// A head buffer and the machine of the connection that holds it.
+///
+/// The buffer's front is the window of bytes from the peer, its tail the table of fields.
+pub(super) struct HeadEntry<'r> {
+    next: Cell<u32>,
+    /// Frozen (borrowed) while a handler holds the head. One that was forgotten by its handler
+    /// stays borrowed, and this entry is never lent again.
+    pub(super) buffer: RefCell<&'r mut [u8]>,
+    pub(super) conn: RefCell<Conn>,
+    /// The window's bytes from `start` to `end` are not consumed yet.
+    pub(super) start: Cell<usize>,
+    pub(super) end: Cell<usize>,
+    /// Where the head under work begins in the window; its spans count from here.
+    pub(super) head_start: Cell<usize>,
+    pub(super) facts: Cell<HeadFacts>,
+    /// The peer has sent its FIN, behind the bytes in the window.
+    pub(super) eof: Cell<bool>,
+}
+
+impl Chained for HeadEntry<'_> {
+    fn next(&self) -> &Cell<u32> {
+        &self.next
+    }
+}
+
+/// Splits a head buffer into the window and the table of fields.
+pub(super) fn split_head(buffer: &mut [u8], fields: usize) -> (&mut [u8], &mut [FieldRange]) {
+    let at = buffer.len().saturating_sub(fields * size_of::<FieldRange>());
+    let (window, table) = buffer.split_at_mut(at);
+    // The tail is a whole number of entries and 2-aligned, because buffers are cut from words.
+    (window, <[FieldRange]>::mut_from_bytes(table).unwrap_or_default())
+}
+
+/// The fields of a head, for reading.
+pub(super) fn fields_of(buffer: &[u8], fields: usize, used: usize) -> &[FieldRange] {
+    let at = buffer.len().saturating_sub(fields * size_of::<FieldRange>());
+    let table = buffer.get(at..).and_then(|tail| <[FieldRange]>::ref_from_bytes(tail).ok());
+    table.and_then(|table| table.get(..used)).unwrap_or_default()
+}
+
+/// A buffer whose bytes from `start` to `end` are in use.
+pub(super) struct Window<'r> {
+    pub(super) bytes: &'r mut [u8],
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl Window<'_> {
+    pub(super) fn used(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The free bytes behind those in use.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
+    pub(super) fn consume(&mut self, len: usize) {
+        self.start += len;
+        debug_assert!(self.start <= self.end, "{} of {}", self.start, self.end);
+        if self.start == self.end {
+            self.clear();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+
+    /// Moves what is in use to the front.
+    pub(super) fn compact(&mut self) {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+    }
+}
+
+/// Where the slot of a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its handler runs.
+    Handling,
+    /// Its handler is done; the response is on its way.
+    Flushing,
+    /// The response is sent; the rest of the request's body is read and thrown away.
+    Draining,
+}
+
+/// The handler waits for body bytes.
+pub(super) const WANTS_BODY: u8 = 1;
+/// The handler waits for room in the out buffer, or for it to be empty.
+pub(super) const WANTS_OUT: u8 = 2;
+
+/// The record of a slot: what a handler's [`Exchange`](super::exchange::Exchange) points to.
+pub(super) struct Answer<'r> {
+    next: Cell<u32>,
+    pub(super) common: &'r Common<'r>,
+    /// The connection's source; `None`: the slot is free.
+    pub(super) token: Cell<Option<Token>>,
+    pub(super) entry: Cell<Option<&'r HeadEntry<'r>>>,
+    pub(super) entry_index: Cell<u16>,
+    pub(super) stage: Cell<Stage>,
+    pub(super) body: RefCell<Window<'r>>,
+    pub(super) out: RefCell<Window<'r>>,
+    pub(super) wants: Cell<u8>,
+    pub(super) gone: Cell<bool>,
+    /// Whether `100 Continue` was written for this request, or need not be.
+    pub(super) rejected: Cell<Option<Reject>>,
+    /// The pattern of the route that was chosen; parameters are read through it.
+    pub(super) route: Cell<&'static str>,
+    pub(super) body_waker: Cell<Option<Waker>>,
+    pub(super) out_waker: Cell<Option<Waker>>,
+    pub(super) gone_waker: Cell<Option<Waker>>,
+    /// When the handler was started.
+    pub(super) began: Cell<Instant>,
+    /// When the slot is looked at next; never, where it waits for its handler alone.
+    pub(super) deadline: Cell<Instant>,
+    /// The slot waits for its peer since then.
+    pub(super) peer_wait: Cell<Option<Instant>>,
+    /// How long it has waited for its peer since `progress` was zero.
+    pub(super) waited: Cell<Duration>,
+    /// Bytes moved from or to the peer meanwhile.
+    pub(super) progress: Cell<u32>,
+    /// The same since requests wait for a slot.
+    pub(super) pressed: Cell<u32>,
+    /// Bytes of body that were thrown away.
+    pub(super) drained: Cell<u32>,
+}
+
+impl Chained for Answer<'_> {
+    fn next(&self) -> &Cell<u32> {
+        &self.next
+    }
+}
+
+impl Answer<'_> {
+    pub(super) fn moved(&self, len: usize) {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.progress.set(self.progress.get().saturating_add(len));
+        self.pressed.set(self.pressed.get().saturating_add(len));
+    }
+}
+
+/// What all requests of a server share.
+pub(super) struct Common<'r> {
+    pub(super) stats: Stats,
+    pub(super) limits: Limits,
+    pub(super) proto_limits: proto::Limits,
+    pub(super) fields: usize,
+    pub(super) handle: Cell<Option<Handle<'r>>>,
+    pub(super) prefix: RefCell<Prefix>,
+    prefix_until: Cell<Instant>,
+}
+
+impl Common<'_> {
+    /// Renders `Server` and `Date` anew, once a second.
+    pub(super) fn refresh(&self, now: Instant, unix_seconds: impl FnOnce() -> Option<u64>) {
+        if now < self.prefix_until.get() {
+            return;
+        }
+        self.prefix_until.set(now + Duration::from_secs(1));
+        let date = unix_seconds().map(date::imf_fixdate);
+        let rendered = self.prefix.borrow_mut().render(self.limits.server_name, date.as_ref());
+        if let Err(error) = rendered {
+            // Checked at start-up with the longest date; without both lines it still serves.
+            log::error!("the server's name cannot be sent: {error}");
+        }
+    }
+}
+
+/// Everything of a server that outlives its driver's frame, because an exchange may.
+pub(super) struct Shared<'r> {
+    pub(super) capacity: Capacity,
+    pub(super) common: &'r Common<'r>,
+    pub(super) connections: &'r [Connection],
+    pub(super) heads: Slab<'r, HeadEntry<'r>>,
+    pub(super) answers: Slab<'r, Answer<'r>>,
+}
+
+/// The bytes of all tables but the slots' futures.
+pub(super) const fn bytes(capacity: &Capacity) -> usize {
+    room::<Common<'static>>(1)
+        + room::<Connection>(capacity.reactor().sources + 1)
+        + room::<HeadEntry<'static>>(capacity.heads + 1)
+        + room::<u8>(capacity.head_bytes) * capacity.heads
+        + room::<Answer<'static>>(capacity.requests + 1)
+        + (room::<u8>(capacity.body_bytes) + room::<u8>(capacity.out_bytes)) * capacity.requests
+        + room::<Shared<'static>>(1)
+}
+
+pub(super) fn place<'r>(
+    block: &mut Block<'r>,
+    capacity: Capacity,
+    limits: Limits,
+) -> &'r Shared<'r> {
+    let mut prefix = Prefix::new();
+    let named = prefix.render(limits.server_name, Some(&[b'x'; 29]));
+    assert!(named.is_ok(), "server_name {:?}: {named:?}", limits.server_name);
+    let proto_limits = proto::Limits {
+        head_bytes_max: capacity.window_bytes(),
+        body_bytes_max: limits.body_bytes_max,
+        ..proto::Limits::DEFAULT
+    };
+    let common: &Common<'r> = block.place(Common {
+        stats: Stats::default(),
+        limits,
+        proto_limits,
+        fields: capacity.fields,
+        handle: Cell::new(None),
+        prefix: RefCell::new(prefix),
+        prefix_until: Cell::new(Instant::ZERO),
+    });
+    let connections = block.table(capacity.reactor().sources + 1);
+    // Buffers lie apart from their records: pages of a buffer that is never used stay untouched.
+    let heads = fill_heads(block, &capacity);
+    let answers = fill_answers(block, &capacity, common);
+    block.place(Shared { capacity, common, connections, heads, answers })
+}
+
+fn fill_heads<'r>(block: &mut Block<'r>, capacity: &Capacity) -> Slab<'r, HeadEntry<'r>> {
+    let mut buffers = block.split(room::<u8>(capacity.head_bytes) * capacity.heads);
+    Slab::new(block.fill(capacity.heads + 1, |index| HeadEntry {
+        next: Cell::new(0),
+        buffer: RefCell::new(buffers.bytes(if index == 0 { 0 } else { capacity.head_bytes })),
+        conn: RefCell::new(Conn::server()),
+        start: Cell::new(0),
+        end: Cell::new(0),
+        head_start: Cell::new(0),
+        facts: Cell::new(HeadFacts::default()),
+        eof: Cell::new(false),
+    }))
+}
+
+fn fill_answers<'r>(
+    block: &mut Block<'r>,
+    capacity: &Capacity,
+    common: &'r Common<'r>,
+) -> Slab<'r, Answer<'r>> {
+    let slot_bytes = room::<u8>(capacity.body_bytes) + room::<u8>(capacity.out_bytes);
+    let mut buffers = block.split(slot_bytes * capacity.requests);
+    let mut window = |index: usize, bytes: usize| {
+        let bytes = buffers.bytes(if index == 0 { 0 } else { bytes });
+        RefCell::new(Window { bytes, start: 0, end: 0 })
+    };
+    Slab::new(block.fill(capacity.requests + 1, |index| Answer {
+        next: Cell::new(0),
+        common,
+        token: Cell::new(None),
+        entry: Cell::new(None),
+        entry_index: Cell::new(0),
+        stage: Cell::new(Stage::Handling),
+        body: window(index, capacity.body_bytes),
+        out: window(index, capacity.out_bytes),
+        wants: Cell::new(0),
+        gone: Cell::new(false),
+        rejected: Cell::new(None),
+        route: Cell::new(""),
+        body_waker: Cell::new(None),
+        out_waker: Cell::new(None),
+        gone_waker: Cell::new(None),
+        began: Cell::new(Instant::ZERO),
+        deadline: Cell::new(Instant::MAX),
+        peer_wait: Cell::new(None),
+        waited: Cell::new(Duration::ZERO),
+        progress: Cell::new(0),
+        pressed: Cell::new(0),
+        drained: Cell::new(0),
+    }))
+}

@@ -1,0 +1,380 @@
+//! Routes: a constant table of methods and patterns, matched segment by segment.
+//!
+//! Invariants: the path is split at `/` before anything is decoded, so that an encoded slash never
+//! makes a segment (pitfall of decoding routers); a parameter is a part of the head, never a copy;
+//! the first pattern in the table that matches wins.
+//!
+//! A pattern is a path in which a segment `{name}` takes any one segment that is not empty, and a
+//! last segment `{name*}` takes the rest of the path, possibly empty.
+//!
+//! Place: above [`Exchange`], used by the [`routes!`](crate::routes) macro.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use crate::proto::{HeadOut, Method, Status};
+use crate::server::exchange::{Exchange, Fault, RequestHead, Responder, Sent};
+
+/// One line of the table. Built by [`routes!`](crate::routes).
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    method: Method,
+    pattern: &'static str,
+    literal: bool,
+}
+
+impl Route {
+    /// A route.
+    ///
+    /// # Panics
+    /// At compile time in a `const`: when the method is unknown or the pattern malformed.
+    pub const fn new(method: &str, pattern: &'static str) -> Self {
+        let method = Method::from_bytes(method.as_bytes());
+        assert!(!matches!(method, Method::Other), "a route with an unknown method");
+        Self { method, pattern, literal: is_literal(pattern) }
+    }
+}
+
+/// What a request line matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// The route at this index.
+    Found(usize),
+    /// The path exists with other methods: a bit for each [`Method`], by its number.
+    OtherMethods(u16),
+    /// No pattern matches.
+    NotFound,
+}
+
+/// The first route that answers `head`, whose parameters are then found through it. `HEAD` is
+/// answered by a `GET` route where there is none of its own; the machine sends no body then.
+pub fn find(table: &'static [Route], head: &RequestHead<'_>) -> Match {
+    let (method, path) = (head.method(), head.path());
+    let matched = select(table, method, path);
+    if let Match::Found(index) = matched
+        && let Some(route) = table.get(index)
+    {
+        head.set_route(route.pattern);
+    }
+    matched
+}
+
+fn select(table: &[Route], method: Method, path: &str) -> Match {
+    let mut others = 0;
+    let mut get = None;
+    for (index, route) in table.iter().enumerate() {
+        let matches =
+            if route.literal { route.pattern == path } else { matches(route.pattern, path) };
+        if !matches {
+            continue;
+        }
+        if route.method == method {
+            return Match::Found(index);
+        }
+        if route.method == Method::Get {
+            get = get.or(Some(index));
+        }
+        others |= 1 << route.method as u16;
+    }
+    match (method, get, others) {
+        (Method::Head, Some(index), _) => Match::Found(index),
+        (_, _, 0) => Match::NotFound,
+        (_, Some(_), _) => Match::OtherMethods(others | 1 << Method::Head as u16),
+        _ => Match::OtherMethods(others),
+    }
+}
+
+/// The value of parameter `name` of `pattern` in `path`.
+pub(crate) fn param<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p str> {
+    let mut rest = path;
+    for part in pattern.split('/') {
+        if let Some(key) = placeholder(part) {
+            if let Some(key) = key.strip_suffix('*') {
+                return (key == name).then_some(rest);
+            }
+            if key == name {
+                return Some(rest.split_once('/').map_or(rest, |(segment, _)| segment));
+            }
+        }
+        rest = rest.split_once('/').map_or("", |(_, rest)| rest);
+    }
+    None
+}
+
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut parts = pattern.split('/');
+    let mut rest = Some(path);
+    for part in parts.by_ref() {
+        let Some(path) = rest else { return false };
+        let (segment, behind) = match path.split_once('/') {
+            Some((segment, behind)) => (segment, Some(behind)),
+            None => (path, None),
+        };
+        match placeholder(part) {
+            Some(key) if key.ends_with('*') => return true,
+            Some(_) if segment.is_empty() => return false,
+            None if segment != part => return false,
+            _ => rest = behind,
+        }
+    }
+    rest.is_none()
+}
+
+fn placeholder(part: &str) -> Option<&str> {
+    part.strip_prefix('{')?.strip_suffix('}')
+}
+
+const fn is_literal(pattern: &str) -> bool {
+    let bytes = pattern.as_bytes();
+    assert!(!bytes.is_empty() && bytes[0] == b'/', "a pattern that does not begin with a slash");
+    let (mut at, mut literal, mut open, mut rest) = (0, true, false, false);
+    while at < bytes.len() {
+        assert!(!rest || bytes[at] == b'}', "a `{{name*}}` that is not the last segment");
+        match bytes[at] {
+            b'{' => {
+                assert!(!open && bytes[at - 1] == b'/', "a `{{` that does not begin a segment");
+                (literal, open) = (false, true);
+            }
+            b'}' => {
+                let ends = at + 1 == bytes.len() || bytes[at + 1] == b'/';
+                assert!(open && ends, "a `}}` that does not end a segment");
+                open = false;
+            }
+            b'*' if open => rest = true,
+            b'/' => assert!(!open, "a slash inside of a parameter"),
+            b'?' | b'#' => panic!("a pattern is a path: no query, no fragment"),
+            _ => {}
+        }
+        at += 1;
+    }
+    assert!(!open, "a `{{` without its `}}`");
+    literal
+}
+
+/// Writes an application's [`Application`](crate::Application) from a table of routes: a chain of
+/// two-way choices made once, before the first poll, as large as its largest handler and 8 bytes.
+///
+/// Handlers are `async fn(&App, Exchange<'_>) -> Result<Sent, Fault>`. What no route matches is
+/// answered 404; another method 405 with `Allow`.
+///
+/// ```
+/// use dustdevil_http::{Exchange, Fault, Sent, routes, text};
+/// struct App;
+/// routes!(App {
+///     GET "/" => hello,
+///     GET "/user/{id}" => user,
+/// });
+/// async fn hello(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+///     x.out.reply(text("Hello, world")).await
+/// }
+/// async fn user(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+///     x.out.reply(text(x.head.param("id").unwrap_or(""))).await
+/// }
+/// ```
+///
+/// An application with a lifetime is `routes!(App<'_> { .. })`, a generic one
+/// `routes!(impl[L: Led] App<L> { .. })`. Above about 120 routes a crate needs
+/// `#![recursion_limit = "256"]`.
+#[macro_export]
+macro_rules! routes {
+    (impl[$($generics:tt)*] $app:ty { $($routes:tt)* }) => {
+        $crate::routes!(@impl [$($generics)*] $app; $($routes)*);
+    };
+    ($app:ty { $($routes:tt)* }) => {
+        $crate::routes!(@impl [] $app; $($routes)*);
+    };
+    (@impl [$($generics:tt)*] $app:ty; $($method:ident $pattern:literal => $handler:path),* $(,)?) => {
+        impl<$($generics)*> $crate::Application for $app {
+            fn respond(
+                &self,
+                exchange: $crate::Exchange<'_>,
+            ) -> impl ::core::future::Future<
+                Output = ::core::result::Result<$crate::Sent, $crate::Fault>,
+            > {
+                const TABLE: &[$crate::web::routes::Route] =
+                    &[$($crate::web::routes::Route::new(stringify!($method), $pattern)),*];
+                let matched = $crate::web::routes::find(TABLE, &exchange.head);
+                let index = match matched {
+                    $crate::web::routes::Match::Found(index) => index,
+                    _ => TABLE.len(),
+                };
+                $crate::routes!(@chain index, 0, self, exchange, matched; $($handler),*)
+            }
+        }
+    };
+    (@chain $index:ident, $at:expr, $app:ident, $x:ident, $matched:ident;) => {
+        $crate::web::routes::unmatched($matched, $x)
+    };
+    (@chain $index:ident, $at:expr, $app:ident, $x:ident, $matched:ident;
+     $handler:path $(, $rest:path)*) => {
+        if $index == $at {
+            $crate::Either::Left($handler($app, $x))
+        } else {
+            $crate::Either::Right(
+                $crate::routes!(@chain $index, $at + 1, $app, $x, $matched; $($rest),*)
+            )
+        }
+    };
+}
+
+/// Answers what no route does. Used by [`routes!`](crate::routes).
+pub fn unmatched(matched: Match, exchange: Exchange<'_>) -> Unmatched<'_> {
+    Unmatched { out: exchange.out, matched }
+}
+
+/// See [`unmatched`].
+pub struct Unmatched<'c> {
+    out: Responder<'c>,
+    matched: Match,
+}
+
+impl Future for Unmatched<'_> {
+    type Output = Result<Sent, Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Rendered at each poll rather than kept, so that this is never the largest handler.
+        let mut allow = Allow::default();
+        let (status, text): (_, &[u8]) = match self.matched {
+            Match::OtherMethods(methods) => {
+                allow.render(methods);
+                (Status::METHOD_NOT_ALLOWED, b"405 Method Not Allowed\n")
+            }
+            _ => (Status::NOT_FOUND, b"404 Not Found\n"),
+        };
+        let fields = [("Allow", allow.text())];
+        let head = HeadOut {
+            content_type: Some("text/plain"),
+            fields: if allow.text().is_empty() { &[] } else { &fields },
+            ..HeadOut::response(status)
+        };
+        self.out.poll_filled(cx, &head, |room| {
+            room.get_mut(..text.len()).ok_or(())?.copy_from_slice(text);
+            Ok::<_, ()>(text.len())
+        })
+    }
+}
+
+/// The value of `Allow`: the names of some methods.
+struct Allow {
+    text: [u8; 64],
+    len: usize,
+}
+
+impl Default for Allow {
+    fn default() -> Self {
+        Self { text: [0; 64], len: 0 }
+    }
+}
+
+impl Allow {
+    fn render(&mut self, methods: u16) {
+        for method in METHODS.into_iter().filter(|&method| methods & 1 << method as u16 != 0) {
+            let comma = if self.len == 0 { "" } else { ", " };
+            for part in [comma, method.as_str()] {
+                // All names together are shorter than the buffer: see the test.
+                if let Some(place) = self.text.get_mut(self.len..self.len + part.len()) {
+                    place.copy_from_slice(part.as_bytes());
+                    self.len += part.len();
+                }
+            }
+        }
+    }
+
+    fn text(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or_default()
+    }
+}
+
+const METHODS: [Method; 9] = [
+    Method::Get,
+    Method::Head,
+    Method::Post,
+    Method::Put,
+    Method::Delete,
+    Method::Connect,
+    Method::Options,
+    Method::Trace,
+    Method::Patch,
+];
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+
+    #[test]
+    fn patterns_match_segment_by_segment() {
+        for (pattern, path, expected) in [
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("/a", "/a/", false),
+            ("/user/{id}", "/user/7", true),
+            ("/user/{id}", "/user/", false),
+            ("/user/{id}", "/user/7/x", false),
+            ("/user/{id}", "/user/a%2Fb", true),
+            ("/user/{id}/x", "/user/7/x", true),
+            ("/files/{path*}", "/files/a/b/c", true),
+            ("/files/{path*}", "/files/", true),
+            ("/files/{path*}", "/files", false),
+            ("/{a}/{b}", "/1/2", true),
+            ("/{a}/{b}", "/1", false),
+        ] {
+            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_parts_of_the_path() {
+        for (pattern, path, name, expected) in [
+            ("/user/{id}", "/user/7", "id", Some("7")),
+            ("/user/{id}", "/user/7", "no", None),
+            ("/user/{id}/{tab}", "/user/7/posts", "tab", Some("posts")),
+            ("/files/{path*}", "/files/a/b", "path", Some("a/b")),
+            ("/files/{path*}", "/files/", "path", Some("")),
+            ("/user/{id}", "/user/a%2Fb", "id", Some("a%2Fb")),
+        ] {
+            assert_eq!(param(pattern, path, name), expected, "{pattern} {path} {name}");
+        }
+    }
+
+    #[test]
+    fn methods_choose_among_patterns() {
+        const TABLE: &[Route] = &[
+            Route::new("GET", "/"),
+            Route::new("POST", "/"),
+            Route::new("GET", "/x/{a}"),
+            Route::new("GET", "/x/y"),
+            Route::new("PUT", "/z"),
+        ];
+        let all = |methods: &[Method]| methods.iter().map(|&m| 1 << m as u16).sum();
+        let others = Match::OtherMethods(all(&[Method::Get, Method::Head, Method::Post]));
+        for (method, path, expected) in [
+            (Method::Get, "/", Match::Found(0)),
+            (Method::Head, "/", Match::Found(0)),
+            (Method::Post, "/", Match::Found(1)),
+            (Method::Get, "/x/y", Match::Found(2)),
+            (Method::Delete, "/", others),
+            (Method::Head, "/z", Match::OtherMethods(all(&[Method::Put]))),
+            (Method::Get, "/q", Match::NotFound),
+        ] {
+            assert_eq!(select(TABLE, method, path), expected, "{method:?} {path}");
+        }
+    }
+
+    #[test]
+    fn all_methods_fit_into_allow() {
+        let mut allow = Allow::default();
+        allow.render(u16::MAX);
+        let expected = b"GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH";
+        assert_eq!(allow.text(), expected);
+    }
+
+    #[test]
+    fn malformed_patterns_are_refused() {
+        for pattern in ["", "a", "/{a", "/a}", "/{a*}/b", "/x{a}", "/{a}x", "/{a/b}", "/?q"] {
+            let refused = std::panic::catch_unwind(|| is_literal(pattern));
+            assert!(refused.is_err(), "{pattern}");
+        }
+    }
+}
