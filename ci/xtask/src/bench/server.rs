@@ -1,0 +1,183 @@
+//! Runs the example `bench` under the tools that count for it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::load::Shape;
+use crate::metadata;
+use crate::process::{Beside, cargo};
+
+/// How long a server may take to start or to end, also under callgrind.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a started server prints before its address.
+const LISTENING: &str = "listening on http://";
+
+/// A server that runs.
+pub(super) struct Server {
+    beside: Beside,
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts the server with these words before its own.
+    pub(super) fn start(before: &[&str], connections: usize) -> Result<Self> {
+        let mut words: Vec<String> = before.iter().map(|word| (*word).to_owned()).collect();
+        words.push(binary()?.display().to_string());
+        let connections = connections.to_string();
+        let own = ["--address", "127.0.0.1", "--port", "0", "--workers", "1", "--connections"];
+        words.extend(own.map(str::to_owned));
+        words.push(connections);
+        // Callgrind counts every round of a `rep movs` as one instruction: glibc is told not to
+        // use them, so that a copy costs what it costs.
+        let environment = [("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-ERMS,-FSRM")];
+        let mut beside = Beside::start(&words, &environment)?;
+        let rest = beside.wait_for_line(LISTENING, PATIENCE)?;
+        let address = rest.split(['/', ' ']).next().unwrap_or_default();
+        let address = address.parse().with_context(|| format!("the address `{address}`"))?;
+        Ok(Self { beside, address })
+    }
+
+    /// Its process id.
+    pub(super) fn id(&self) -> u32 {
+        self.beside.id()
+    }
+
+    /// Ends it by SIGTERM; it must drain and exit with 0.
+    pub(super) fn end(self) -> Result<()> {
+        self.beside.end(PATIENCE)
+    }
+}
+
+/// Builds the server.
+pub(super) fn build() -> Result<()> {
+    cargo(20).args(["build", "--release", "--locked", "-p", "bench"]).run()
+}
+
+fn binary() -> Result<PathBuf> {
+    Ok(metadata::target_folder()?.join("release/bench"))
+}
+
+/// A tool that counts something about a program.
+#[derive(Clone, Copy)]
+pub(super) enum Counter {
+    /// Instructions in user space, by callgrind.
+    Instructions,
+    /// System calls, by strace.
+    SystemCalls,
+}
+
+impl Counter {
+    /// What one request costs: the difference between a long and a short run, so that starting,
+    /// connecting and ending cancel out.
+    pub(super) fn per_request(self, shape: Shape, rounds: u64) -> Result<f64> {
+        let short = self.count(shape, rounds / 4)?;
+        let long = self.count(shape, rounds)?;
+        let requests = (rounds - rounds / 4) * shape.requests();
+        if long <= short {
+            bail!("{long} after {rounds} rounds and {short} after a quarter of them");
+        }
+        Ok((long - short) as f64 / requests as f64)
+    }
+
+    fn count(self, shape: Shape, rounds: u64) -> Result<u64> {
+        let folder = metadata::target_folder()?.join("bench");
+        std::fs::create_dir_all(&folder)?;
+        let file = folder.join(self.file());
+        // A file of an earlier run must not be taken for this one's.
+        if file.exists() {
+            std::fs::remove_file(&file)?;
+        }
+        let server = Server::start(&self.words(&file).each(), 256)?;
+        shape.run(server.address, rounds)?;
+        server.end()?;
+        self.read(&file)
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Instructions => "callgrind.out",
+            Self::SystemCalls => "strace.out",
+        }
+    }
+
+    fn words(self, file: &Path) -> Words {
+        // The kernel lets a batch process wait until the one that woke it sleeps: the generator,
+        // which shares its core, has then written all of a round's requests.
+        let batch = ["chrt", "--batch", "0"];
+        let file = file.display();
+        let tool = match self {
+            Self::Instructions => {
+                vec!["valgrind --tool=callgrind".to_owned(), format!("--callgrind-out-file={file}")]
+            }
+            // -D: the tool is the grandchild, so that the process started here is the server.
+            Self::SystemCalls => vec!["strace -D -f -c -o".to_owned(), file.to_string()],
+        };
+        let tool = tool.iter().flat_map(|part| part.split(' ')).map(str::to_owned);
+        Words(batch.into_iter().map(str::to_owned).chain(tool).collect())
+    }
+
+    /// Reads the total, which the tool writes once the server has ended.
+    fn read(self, file: &Path) -> Result<u64> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let total = match self {
+                Self::Instructions => instructions(&text),
+                Self::SystemCalls => system_calls(&text),
+            };
+            if let Some(total) = total {
+                return Ok(total);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("{} holds no total", file.display())
+    }
+}
+
+/// A command's words.
+struct Words(Vec<String>);
+
+impl Words {
+    fn each(&self) -> Vec<&str> {
+        self.0.iter().map(String::as_str).collect()
+    }
+}
+
+/// The line `totals: 12345` that callgrind writes last.
+fn instructions(text: &str) -> Option<u64> {
+    let line = text.lines().rev().find_map(|line| line.strip_prefix("totals: "))?;
+    line.trim().parse().ok()
+}
+
+/// The row `100.00  0.000562  8  65  3 total` that strace writes last; its column of errors is
+/// empty when there were none.
+fn system_calls(text: &str) -> Option<u64> {
+    let row = text.lines().rev().find(|line| line.ends_with(" total"))?;
+    row.split_whitespace().nth(3)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_read() {
+        assert_eq!(instructions("events: Ir\n1 2\ntotals: 1234\n"), Some(1234));
+        assert_eq!(instructions("events: Ir\n1 2\n"), None);
+        let table = "% time     seconds  usecs/call     calls    errors syscall\n\
+                     ------ ----------- ----------- --------- --------- ----------------\n\
+                     \u{20}39.25    0.000250         250         1           execve\n\
+                     ------ ----------- ----------- --------- --------- ----------------\n";
+        assert_eq!(system_calls(table), None);
+        let with_errors =
+            format!("{table}100.00    0.000637          19        33         3 total\n");
+        assert_eq!(system_calls(&with_errors), Some(33));
+        let without = format!("{table}100.00    0.000637          19        33           total\n");
+        assert_eq!(system_calls(&without), Some(33));
+    }
+}

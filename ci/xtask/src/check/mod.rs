@@ -1,0 +1,222 @@
+//! `cargo xtask check`: what can be judged without running anything of the project.
+
+mod arrows;
+mod licences;
+mod tidy;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use crate::metadata::{self, Metadata, Package};
+use crate::packages::{self, Build, PACKAGES};
+use crate::process::{Run, cargo, which};
+use crate::report::Report;
+
+/// Minutes that one cargo call of a check may take.
+const MINUTES: u32 = 15;
+
+/// The toolchain that `rust-version` in Cargo.toml promises.
+const MSRV: &str = "1.91";
+
+/// What is checked.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Run these alone
+    only: Vec<Check>,
+}
+
+/// One check.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Check {
+    /// The list of packages names what the workspace has
+    Packages,
+    /// Who may depend on whom, and on which third parties
+    Arrows,
+    /// One version of each dependency
+    Duplicates,
+    /// Every licence is on the list in .deny.toml
+    Licences,
+    /// The rules of the sources themselves
+    Tidy,
+    /// rustfmt has nothing to say
+    Fmt,
+    /// Clippy has nothing to say
+    Clippy,
+    /// rustdoc has nothing to say
+    Docs,
+    /// Every combination of features builds
+    Features,
+    /// Core and http build without `alloc` and without compare-and-swap
+    NoAlloc,
+    /// The workspace builds with the oldest Rust that it promises, where that is installed
+    Msrv,
+}
+
+/// Runs the step.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut report = Report::default();
+    let all = Check::value_variants();
+    run_some(&mut report, if options.only.is_empty() { all } else { &options.only });
+    report.close()
+}
+
+/// Adds every check to a longer report.
+pub(crate) fn run_all(report: &mut Report) {
+    run_some(report, Check::value_variants());
+}
+
+fn run_some(report: &mut Report, checks: &[Check]) {
+    for check in checks {
+        let value = check.to_possible_value();
+        let name = value.as_ref().map_or("", |value| value.get_name());
+        report.step(&format!("check {name}"), || match check {
+            Check::Packages => packages::check(),
+            Check::Arrows => arrows::check(),
+            Check::Duplicates => duplicates(),
+            Check::Licences => licences::check(),
+            Check::Tidy => tidy::check(),
+            Check::Fmt => format(),
+            Check::Clippy => clippy(),
+            Check::Docs => docs(),
+            Check::Features => features(),
+            Check::NoAlloc => no_alloc(),
+            Check::Msrv => msrv(),
+        });
+    }
+}
+
+fn format() -> Result<()> {
+    // Package by package: `--all` would follow path dependencies out of the list.
+    let names = PACKAGES.iter().filter(|entry| {
+        Metadata::of_workspace().is_ok_and(|metadata| metadata.package(entry.name).is_some())
+    });
+    let chosen = names.flat_map(|entry| ["-p", entry.name]);
+    cargo(MINUTES).args(["fmt"]).args(chosen).args(["--", "--check"]).run()
+}
+
+fn clippy() -> Result<()> {
+    each(&[Build::Host, Build::Tool], |package| {
+        let base = ["clippy", "--locked", "--all-targets", "-p", &package.name];
+        let deny = ["--", "-D", "warnings"];
+        cargo(MINUTES).args(base).args(deny).run()?;
+        if package.features.keys().any(|name| name != "default") {
+            cargo(MINUTES).args(base).args(["--all-features"]).args(deny).run()?;
+        }
+        Ok(())
+    })
+}
+
+fn docs() -> Result<()> {
+    each(&[Build::Host], |package| {
+        if !package.has("lib") {
+            return Ok(());
+        }
+        cargo(MINUTES)
+            .args(["doc", "--locked", "--no-deps", "--all-features", "--lib", "-p", &package.name])
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .run()
+    })
+}
+
+/// Looks at each package that is built so, also after one that failed, and names those that did.
+fn each(builds: &[Build], mut look: impl FnMut(&Package) -> Result<()>) -> Result<()> {
+    let mut wrong = Vec::new();
+    for entry in packages::of(builds)? {
+        let Some(package) = Metadata::of_workspace()?.package(entry.name) else { continue };
+        if let Err(error) = look(package) {
+            println!("{error:#}");
+            wrong.push(entry.name);
+        }
+    }
+    if !wrong.is_empty() {
+        bail!("it failed for {}", wrong.join(", "));
+    }
+    Ok(())
+}
+
+fn duplicates() -> Result<()> {
+    for name in packages::NO_DUPLICATES {
+        let tree = cargo(MINUTES)
+            .args(["tree", "--locked", "--duplicates", "--edges", "normal", "--all-features"])
+            .args(["-p", name]);
+        let printed = tree.output()?;
+        if !printed.trim().is_empty() {
+            bail!("{name} has two versions of a dependency:\n{printed}");
+        }
+    }
+    Ok(())
+}
+
+fn features() -> Result<()> {
+    for name in packages::ALL_FEATURES {
+        let Some(package) = Metadata::of_workspace()?.package(name) else { continue };
+        let features =
+            package.features.keys().map(String::as_str).filter(|name| *name != "default");
+        for subset in subsets(&features.collect::<Vec<_>>())? {
+            cargo(MINUTES)
+                .args(["check", "--quiet", "--locked", "--no-default-features", "-p", name])
+                .args(["--features", &subset.join(",")])
+                .run()?;
+        }
+    }
+    Ok(())
+}
+
+/// Every subset, the empty one first.
+fn subsets<'a>(features: &[&'a str]) -> Result<Vec<Vec<&'a str>>> {
+    // Style allows eight features a crate; their powerset is not built one by one any more.
+    if features.len() > 5 {
+        bail!("{} features have too many combinations to build each", features.len());
+    }
+    let chosen = |mask: usize| {
+        let with = features.iter().enumerate().filter(move |(at, _)| mask >> at & 1 == 1);
+        with.map(|(_, feature)| *feature).collect()
+    };
+    Ok((0..1_usize << features.len()).map(chosen).collect())
+}
+
+fn no_alloc() -> Result<()> {
+    // Other flags in the environment rebuild the proc macros, hence a folder of its own.
+    let folder = metadata::target_folder()?.join("no-alloc");
+    for name in packages::NO_ALLOC {
+        cargo(MINUTES)
+            .args(["build", "--quiet", "--locked", "-Z", "build-std=core", "-p", name])
+            .args(["--target", packages::TARGET_NO_CAS])
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_DIR", &folder)
+            .run()?;
+        cargo(MINUTES)
+            .args(["build", "--quiet", "--locked", "-p", name, "--target", packages::TARGET_BOARD])
+            .run()?;
+    }
+    Ok(())
+}
+
+fn msrv() -> Result<()> {
+    let installed = which("rustup").is_some()
+        && Run::new("rustup", 1).args(["run", MSRV, "rustc", "--version"]).succeeds();
+    if !installed {
+        println!("Rust {MSRV} is not installed: nothing was checked.");
+        return Ok(());
+    }
+    let folder = metadata::target_folder()?.join("msrv");
+    each(&[Build::Host], |package| {
+        Run::new("rustup", MINUTES)
+            .args(["run", MSRV, "cargo", "check", "--locked", "--all-targets", "-p", &package.name])
+            .env("CARGO_TARGET_DIR", &folder)
+            .run()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_combination_of_features_is_a_subset() {
+        let two = subsets(&["a", "b"]).unwrap_or_default();
+        assert_eq!(two, [vec![], vec!["a"], vec!["b"], vec!["a", "b"]]);
+        assert_eq!(subsets(&[]).unwrap_or_default(), [Vec::<&str>::new()]);
+        assert!(subsets(&["a", "b", "c", "d", "e", "f"]).is_err());
+    }
+}

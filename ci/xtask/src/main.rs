@@ -1,0 +1,81 @@
+//! `cargo xtask <step>`: everything that `.ci/run` does, one subcommand each.
+//!
+//! A developer runs the same steps as the machine that judges a change. xtask depends on none of
+//! the project's packages, so a step still runs, and says what is wrong, when they don't build.
+//! Each step's prose lies in the module that carries its name; [`packages`] names what is built for
+//! what, in one place.
+//!
+//! ```text
+//! cargo xtask setup            adds what is missing on this machine, and only that
+//! cargo xtask check tidy       one check
+//! cargo xtask test --quick     everything that is done within a few minutes
+//! ```
+
+mod bench;
+mod browser;
+mod check;
+mod fuzz;
+mod loom;
+mod metadata;
+mod miri;
+mod packages;
+mod process;
+mod report;
+mod setup;
+mod soak;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    step: Step,
+}
+
+#[derive(Subcommand)]
+enum Step {
+    /// Adds what is missing: rustup targets, components, nightly with Miri, Debian packages
+    Setup,
+    /// Runs every test: set-up, unit and doc tests, checks, Miri, loom, soak, fuzz, bench, browser
+    Test(test::Options),
+    /// Formatting, lints, documentation, arrows, duplicates, licences, features, no alloc, tidy
+    Check(check::Options),
+    /// Runs core's unit tests under Miri with strict provenance
+    Miri,
+    /// Explores the interleavings of core's wake path with loom
+    Loom,
+    /// Runs the simulator over many seeds
+    Soak(soak::Options),
+    /// Runs each fuzz target for a short time, from its corpus
+    Fuzz(fuzz::Options),
+    /// Measures instructions, system calls, memory and firmware sizes
+    Bench(bench::Options),
+    /// Looks at the demo with headless Chromium
+    Browser,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().step {
+        Step::Setup => setup::run(),
+        Step::Test(options) => test::run(&options),
+        Step::Check(options) => check::run(&options),
+        Step::Miri => miri::run(),
+        Step::Loom => loom::run(),
+        Step::Soak(options) => soak::run(&options),
+        Step::Fuzz(options) => fuzz::run(&options),
+        Step::Bench(options) => bench::run(&options),
+        Step::Browser => browser::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `cargo xtask setup`: adds what is missing on this machine, and only that.
+//!
+//! Nothing is missing on most runs, and then it takes well under two seconds: it looks for files
+//! and asks rustup once for each toolchain. Debian packages are installed where that is allowed
+//! (as root); elsewhere the exact command is printed and the step fails, except for Chromium,
+//! without which everything but `browser` runs.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::packages::{TARGET_BOARD, TARGET_NO_CAS};
+use crate::process::{Run, which};
+
+/// Components of the toolchain in use, by the names that rustup lists installed ones with.
+const COMPONENTS: &[&str] = &["clippy", "rustfmt", "rust-src"];
+
+/// Components that only nightly has, or that Miri needs there.
+const NIGHTLY_COMPONENTS: &[&str] = &["miri", "rust-src"];
+
+/// A file that shows that a Debian package is installed, and the package.
+struct Debian {
+    program: &'static str,
+    package: &'static str,
+    needed: bool,
+}
+
+const DEBIAN: &[Debian] = &[
+    Debian { program: "valgrind", package: "valgrind", needed: true },
+    Debian { program: "strace", package: "strace", needed: true },
+    Debian { program: "c++", package: "g++", needed: true },
+    Debian { program: "curl", package: "curl", needed: true },
+    Debian { program: "setpriv", package: "util-linux", needed: true },
+    Debian { program: "chromium", package: "chromium", needed: false },
+];
+
+/// Runs the step.
+pub(crate) fn run() -> Result<()> {
+    debian()?;
+    if which("rustup").is_none() {
+        bail!(
+            "rustup is missing: toolchains and bare-metal targets come from it.\n\
+             Install it (https://rustup.rs, or Debian's package `rustup`), then run this again."
+        );
+    }
+    stable()?;
+    nightly()
+}
+
+fn stable() -> Result<()> {
+    let targets = [TARGET_BOARD, TARGET_NO_CAS];
+    let missing = missing(&targets, &installed(&["target", "list", "--installed"])?);
+    if !missing.is_empty() {
+        rustup(&[&["target", "add"], &missing[..]].concat())?;
+    }
+    let missing =
+        missing_components(COMPONENTS, &installed(&["component", "list", "--installed"])?);
+    if !missing.is_empty() {
+        rustup(&[&["component", "add"], &missing[..]].concat())?;
+    }
+    Ok(())
+}
+
+fn nightly() -> Result<()> {
+    let list = ["component", "list", "--installed", "--toolchain", "nightly"];
+    // rustup answers with an error where there is no nightly: then everything of it is missing.
+    let present = installed(&list).unwrap_or_default();
+    let missing = missing_components(NIGHTLY_COMPONENTS, &present);
+    if present.is_empty() {
+        let components = NIGHTLY_COMPONENTS.iter().flat_map(|component| ["-c", component]);
+        let install =
+            ["toolchain", "install", "nightly", "--no-self-update", "--profile", "minimal"];
+        rustup(&install.into_iter().chain(components).collect::<Vec<_>>())
+    } else if !missing.is_empty() {
+        rustup(&[&["component", "add", "--toolchain", "nightly"], &missing[..]].concat())
+    } else {
+        Ok(())
+    }
+}
+
+fn rustup(arguments: &[&str]) -> Result<()> {
+    Run::new("rustup", 15).args(arguments).run().with_context(|| {
+        format!("rustup could not add what is missing; by hand: rustup {}", arguments.join(" "))
+    })
+}
+
+/// The lines that rustup prints for a `list --installed`.
+fn installed(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("rustup").args(arguments).output().context("start rustup")?;
+    if !output.status.success() {
+        bail!("rustup {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn missing<'a>(wanted: &[&'a str], installed: &str) -> Vec<&'a str> {
+    wanted.iter().copied().filter(|name| !installed.lines().any(|line| line == *name)).collect()
+}
+
+/// As [`missing`], for components: rustup appends the host to most of their names.
+fn missing_components<'a>(wanted: &[&'a str], installed: &str) -> Vec<&'a str> {
+    let is = |line: &str, name: &str| {
+        line.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("-x86_64-"))
+            || line.strip_prefix(name).is_some_and(|rest| rest.starts_with("-aarch64-"))
+    };
+    wanted.iter().copied().filter(|name| !installed.lines().any(|line| is(line, name))).collect()
+}
+
+fn debian() -> Result<()> {
+    let absent = |entry: &&Debian| which(entry.program).is_none();
+    let missing: Vec<&Debian> = DEBIAN.iter().filter(absent).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|entry| entry.package).collect();
+    let may_install =
+        rustix::process::geteuid().is_root() && Path::new("/usr/bin/apt-get").exists();
+    if may_install {
+        let apt = |arguments: &[&str]| {
+            Run::new("apt-get", 15).env("DEBIAN_FRONTEND", "noninteractive").args(arguments).run()
+        };
+        apt(&["-q", "-o", "DPkg::Lock::Timeout=300", "update"])?;
+        let install = ["-q", "-o", "DPkg::Lock::Timeout=300", "install", "-y"];
+        return apt(&[&install[..], &["--no-install-recommends"], &names[..]].concat());
+    }
+    let command = format!("sudo apt-get install --no-install-recommends {}", names.join(" "));
+    if missing.iter().any(|entry| entry.needed) {
+        bail!("some programs are missing, and only root may install them:\n{command}");
+    }
+    println!("Chromium is missing, so `browser` will not run:\n{command}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_absent_is_missing() {
+        let targets = "thumbv7m-none-eabi\nx86_64-unknown-linux-gnu\n";
+        assert_eq!(missing(&[TARGET_BOARD, TARGET_NO_CAS], targets), [TARGET_NO_CAS]);
+        let components =
+            "rust-src\nrust-std-x86_64-unknown-linux-gnu\nrustfmt-x86_64-unknown-linux-gnu";
+        assert_eq!(missing_components(COMPONENTS, components), ["clippy"]);
+        assert_eq!(missing_components(&["rust"], components), ["rust"]);
+    }
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask test`: set-up, then every test there is, and a table of how each step ended.
+
+use anyhow::Result;
+
+use crate::metadata::Metadata;
+use crate::packages::{self, Build, Entry};
+use crate::process::{cargo, which};
+use crate::report::Report;
+use crate::{bench, browser, check, fuzz, loom, miri, setup, soak};
+
+/// Seeds that the simulator runs here; `cargo xtask soak` runs more.
+const SOAK_SEEDS: u64 = 1_000;
+
+/// Seconds for each fuzz target here; `cargo xtask fuzz --seconds N` fuzzes for real.
+const FUZZ_SECONDS: u32 = 20;
+
+/// What is tested.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Leave out what takes minutes: Miri, loom, soak, fuzz, bench, browser
+    #[arg(long)]
+    quick: bool,
+    /// Fail where Chromium is not installed, instead of leaving the browser out
+    #[arg(long)]
+    ci: bool,
+}
+
+/// Runs the step.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut report = Report::default();
+    report.step("setup", setup::run);
+    for entry in packages::of(&[Build::Host])? {
+        report.step(&format!("test {}", entry.name), || package(entry));
+    }
+    check::run_all(&mut report);
+    if !options.quick {
+        report.step("miri", miri::run);
+        report.step("loom", loom::run);
+        report.step("soak", || soak::run(&soak::Options { seeds: SOAK_SEEDS }));
+        report.step("fuzz", || fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS }));
+        report.step("bench --gate", || bench::run(&bench::Options::gate()));
+        if options.ci || which(browser::CHROMIUM).is_some() {
+            report.step("browser", browser::run);
+        } else {
+            println!("\nChromium is not installed: the demo was not looked at.");
+        }
+    }
+    report.close()
+}
+
+/// The unit, integration and doc tests of one package.
+fn package(entry: &Entry) -> Result<()> {
+    let declared = Metadata::of_workspace()?.package(entry.name);
+    let has = |feature: &&&str| declared.is_some_and(|own| own.features.contains_key(**feature));
+    let features: Vec<&str> = entry.test_features.iter().filter(has).copied().collect();
+    let mut tests = cargo(20).args(["test", "--locked", "-p", entry.name]);
+    if !features.is_empty() {
+        tests = tests.args(["--features", &features.join(",")]);
+    }
+    tests.tests()?;
+    Ok(())
+}
