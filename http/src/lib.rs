@@ -6,7 +6,9 @@ pub mod proto;
 pub mod server;
 pub mod web;
 
+pub use dustdevil_core::handle::Handle;
 pub use dustdevil_core::task::Either;
+pub use dustdevil_core::time::{Duration, Instant};
 pub use proto::{BodyOut, HeadOut, Method, Status};
 pub use server::exchange::{
     Body, BodyWriter, Exchange, Fault, Reply, RequestHead, Responder, Sent,

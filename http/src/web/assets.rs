@@ -38,7 +38,10 @@ impl Asset {
         let variant = if gzip { &self.gzip } else { &self.plain };
         let fresh = head.get("if-none-match").is_some_and(|tags| has_tag(tags, variant.etag));
         if fresh {
-            return Reply::new(Status::NOT_MODIFIED).fields(variant.fields);
+            // Of the body only its length is sent: 304 has the one that 200 would have, or none
+            // (RFC 9110, 8.6).
+            let reply = Reply::new(Status::NOT_MODIFIED).fields(variant.fields);
+            return Reply { body: variant.body, ..reply };
         }
         Reply::new(Status::OK).fields(variant.fields).body(self.content_type, variant.body)
     }
