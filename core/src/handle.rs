@@ -13,6 +13,7 @@ use core::task::{Context, Poll, Waker};
 use crate::metrics::Snapshot;
 use crate::poller::{Error, Interest, Readiness, Token, Transport};
 use crate::reactor::{Close, Group, Reactor};
+use crate::task::Timeout;
 use crate::time::{Duration, Instant};
 use crate::wheel::TimerId;
 
@@ -42,6 +43,7 @@ trait Services {
     fn release_group(&self, group: Group);
     fn poll_task(&self, group: Group, cx: &mut Context<'_>) -> Poll<usize>;
     fn task_waker(&self, group: Group, task: usize) -> Waker;
+    fn add_budget_hit(&self);
 }
 
 impl<P: Transport> Services for Reactor<'_, P> {
@@ -114,6 +116,9 @@ impl<P: Transport> Services for Reactor<'_, P> {
     fn task_waker(&self, group: Group, task: usize) -> Waker {
         self.task_waker(group, task)
     }
+    fn add_budget_hit(&self) {
+        self.metrics().add_budget_hit();
+    }
 }
 
 /// A reactor, whatever its poller: `Copy`, two words. Tornado: `IOLoop.current()`, but handed in.
@@ -149,6 +154,17 @@ impl<'c> Handle<'c> {
     /// waits; see [`Capacity::timers`](crate::reactor::Capacity) for when none is left.
     pub fn sleep_until(self, at: Instant) -> Sleep<'c> {
         Sleep { handle: self, at, timer: None }
+    }
+
+    /// `future` with `span` from now to become ready in; else [`TimedOut`](crate::task::TimedOut),
+    /// and it is dropped with the `Timeout`. Tornado: `gen.with_timeout`.
+    pub fn timeout<F: Future>(self, span: Duration, future: F) -> Timeout<'c, F> {
+        Timeout::new(self.sleep(span), future)
+    }
+
+    /// `future` with a deadline; see [`timeout`](Self::timeout). For several steps under one.
+    pub fn timeout_at<F: Future>(self, at: Instant, future: F) -> Timeout<'c, F> {
+        Timeout::new(self.sleep_until(at), future)
     }
 
     /// Resolves once the reactor was asked to stop: a handler that could wait for long ends then.
@@ -255,6 +271,10 @@ impl<'c> Handle<'c> {
 
     pub(crate) fn task_waker(self, group: Group, task: usize) -> Waker {
         self.services.task_waker(group, task)
+    }
+
+    pub(crate) fn add_budget_hit(self) {
+        self.services.add_budget_hit();
     }
 }
 

@@ -19,3 +19,14 @@ pub mod reactor;
 pub mod sim;
 pub mod slab;
 mod state;
+pub mod stream;
+pub mod tasks;
+pub mod tcp;
+
+/// Whose [`ErrorKind`](embedded_io::ErrorKind) the errors here have.
+#[doc(no_inline)]
+pub use embedded_io;
+/// The vocabulary of calls that do not wait, spoken at the boundary to the world
+/// ([`poller::Transport`], [`reactor::Reactor`]) and nowhere above.
+#[doc(no_inline)]
+pub use nb;

@@ -48,6 +48,12 @@ impl Queue {
         self.head.get() == 0
     }
 
+    /// The entry at the front, which stays there.
+    #[cfg(feature = "sim")]
+    pub(crate) fn front(&self) -> Option<u32> {
+        Some(self.head.get()).filter(|&index| index != 0)
+    }
+
     /// Puts entry `index`, which stands in no queue, at the end.
     pub fn push<T: Chained>(&self, table: &[T], index: u32) {
         debug_assert_ne!(index, 0, "entry 0 is the sentinel");
@@ -109,6 +115,11 @@ impl List {
     /// The entry at the front: the oldest.
     pub fn front(&self) -> Option<u32> {
         Some(self.head.get()).filter(|&index| index != 0)
+    }
+
+    /// The entry at the end: the newest.
+    pub fn back(&self) -> Option<u32> {
+        Some(self.tail.get()).filter(|&index| index != 0)
     }
 
     /// The entry behind `index`.
@@ -218,6 +229,7 @@ mod tests {
                 }
             }
             assert_eq!((list.len(), list.front()), (model.len(), model.front().copied()));
+            assert_eq!(list.back(), model.back().copied());
             let mut walked = Vec::new();
             let mut at = list.front();
             while let Some(index) = at {

@@ -311,14 +311,21 @@ impl<'m> Block<'m> {
     /// not made yet. From their start on, a multiple of [`GRAIN`] bytes is taken, all initialized.
     #[track_caller]
     pub(crate) fn cut<T>(&mut self, len: usize) -> NonNull<T> {
-        let skip = padding(self.next, align_of::<T>());
-        let taken = size_of::<T>()
+        self.cut_bytes(len, size_of::<T>(), align_of::<T>()).cast()
+    }
+
+    /// [`cut`](Self::cut) for a type of this size and alignment: compiled once, for all of them.
+    #[inline(never)]
+    #[track_caller]
+    fn cut_bytes(&mut self, len: usize, size: usize, align: usize) -> NonNull<u8> {
+        let skip = padding(self.next, align);
+        let taken = size
             .checked_mul(len)
             .and_then(|bytes| bytes.checked_next_multiple_of(GRAIN))
             .and_then(|bytes| bytes.checked_add(skip))
             .filter(|&taken| taken <= self.remaining);
         let Some(taken) = taken else {
-            too_small(self.remaining, len, size_of::<T>(), room::<T>(len));
+            too_small(self.remaining, len, size, room_of(len, size, align));
         };
         // SAFETY: `skip` is part of `taken`, which is at most what is left.
         let start = unsafe { self.next.add(skip) };
@@ -328,7 +335,7 @@ impl<'m> Block<'m> {
         if let Some(ledger) = self.ledger {
             ledger.end_max.set(ledger.end_max.get().max(self.next.addr().get()));
         }
-        start.cast()
+        start
     }
 }
 
@@ -338,10 +345,14 @@ impl<'m> Block<'m> {
 /// # Panics
 /// When that exceeds `usize`; in a `const`, where this belongs, it does not compile.
 pub const fn room<T>(len: usize) -> usize {
-    let Some(bytes) = size_of::<T>().checked_mul(len) else {
+    room_of(len, size_of::<T>(), align_of::<T>())
+}
+
+const fn room_of(len: usize, size: usize, align: usize) -> usize {
+    let Some(bytes) = size.checked_mul(len) else {
         panic!("room: a table larger than the address space");
     };
-    let slack = align_of::<T>().saturating_sub(GRAIN);
+    let slack = align.saturating_sub(GRAIN);
     let Some(bytes) = bytes.checked_next_multiple_of(GRAIN) else {
         panic!("room: a table larger than the address space");
     };

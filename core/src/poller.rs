@@ -17,7 +17,8 @@
 //! It need not report what was already reported and not disproved (edge-triggered is enough).
 //! A bit is disproved by `WouldBlock`, and [`Readiness::READ`] also by a short read on a transport
 //! that promises [`Transport::SHORT_READ_DRAINS`], unless [`Readiness::CLOSED`] is set: then there
-//! is an end to be read still.
+//! is an end to be read still. `CLOSED` and `GONE` are never spurious. A transport that refused
+//! [`Transport::write_whole`] with some room left reports `WRITE` again only when the room grew.
 //!
 //! **Ends.** `CLOSED` says that the peer will send no more (FIN) or that the connection is dead;
 //! `GONE` that it is dead (RST, or an error). Both set `READ` as well, and `GONE` sets all bits: the
@@ -27,6 +28,8 @@
 //! when a wake can already end the wait, it calls [`WakeTree::park`]; if that refuses, it does not
 //! wait. After the wait it calls [`WakeTree::unparked`]. A deadline is rounded up to what the
 //! world can wait for, never down: waking early is a spin, waking late by one such unit is legal.
+//! The wait may be reckoned from the last [`Clock::now`] that was asked of the poller: the reactor
+//! asks right before it parks.
 //!
 //! **Time.** [`Clock::now`] never goes backwards. The reactor reads it once a turn; within a turn
 //! everything sees the same instant.
@@ -188,7 +191,7 @@ pub struct Event {
 }
 
 /// A failed operation: a portable kind and the world's own number (an errno, or 0).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Error {
     /// What kind of failure it is.
     pub kind: ErrorKind,
@@ -241,6 +244,13 @@ impl fmt::Display for Error {
         } else {
             write!(f, "{text} (os error {})", self.code)
         }
+    }
+}
+
+/// As [`Display`](fmt::Display): an `expect` shows it, on a board with one formatter less in flash.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -280,7 +280,8 @@ impl<'m, P: Transport> Reactor<'m, P> {
         result
     }
 
-    /// Writes a prefix of `data` and returns its length. `WouldBlock` clears `WRITE`.
+    /// Writes a prefix of `data` and returns its length. `WouldBlock` clears `WRITE`; while it is
+    /// clear the world is not asked again.
     ///
     /// # Errors
     /// The poller's, or [`Error::STALE`].
@@ -303,6 +304,9 @@ impl<'m, P: Transport> Reactor<'m, P> {
         write: impl FnOnce(&mut P, Io, &[u8]) -> nb::Result<usize, Error>,
     ) -> nb::Result<usize, Error> {
         let source = self.state.source(token).ok_or(nb::Error::Other(Error::STALE))?;
+        if !source.ready().intersects(Readiness::WRITE) {
+            return Err(nb::Error::WouldBlock);
+        }
         let result = write(&mut self.poller.borrow_mut(), Io(source.io.get()), data);
         match result {
             Ok(len) => self.state.metrics.add_bytes_out(len),
@@ -408,6 +412,12 @@ impl<'m, P: Transport> Reactor<'m, P> {
         }
     }
 
+    /// As [`poll_task`](Self::poll_task), for an owner that polls [`poll_ready`](Self::poll_ready)
+    /// as well: one of the two leaves the waker, for both.
+    pub fn next_task(&self, group: Group) -> Option<usize> {
+        self.state.next_task(group)
+    }
+
     /// The waker of task `task` of the group.
     ///
     /// # Panics
@@ -425,6 +435,26 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// Asks everything to end: [`Handle::stopping`](crate::handle::Handle::stopping) resolves.
     pub fn stop(&self) {
         self.state.stop();
+    }
+
+    /// Panics unless the reactor's tables, lists and timers agree; visits everything. For tests,
+    /// between two turns.
+    #[cfg(feature = "sim")]
+    #[track_caller]
+    pub fn check(&self) {
+        self.state.check();
+    }
+
+    /// Whether a source stands on its group's ready list.
+    #[cfg(feature = "sim")]
+    pub fn is_queued(&self, token: Token) -> bool {
+        self.state.is_queued(token)
+    }
+
+    /// Whether a task was woken that has not run since.
+    #[cfg(feature = "sim")]
+    pub fn is_woken(&self) -> bool {
+        self.state.is_woken()
     }
 
     /// One turn without a main future: fires what is due, waits until `until` at most, and

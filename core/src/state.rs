@@ -5,6 +5,9 @@
 //!
 //! Layer: stands on the wheel, the wake tree, lists and the slab; the reactor stands on it.
 
+#[cfg(feature = "sim")]
+mod check;
+
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll, Waker};
 
@@ -179,10 +182,10 @@ impl<'m> State<'m> {
         self.now.set(now);
         self.metrics.add_turn();
         self.fire_timers(now);
-        for group in self.groups {
+        for group in &self.groups[1..] {
             if group.deadline.get() <= now {
                 group.deadline.set(Instant::MAX);
-                wake(&group.waker);
+                wake_kept(&group.waker);
             }
         }
         if self.spare_deadline.get() <= now {
@@ -234,7 +237,7 @@ impl<'m> State<'m> {
         if link.queued.replace(1) == 0 {
             group.flagged.push(self.task_links, leaf);
         }
-        wake(&group.waker);
+        wake_kept(&group.waker);
     }
 
     fn wake_everybody(&self) {
@@ -245,10 +248,10 @@ impl<'m> State<'m> {
 
     pub(crate) fn deadline(&self, until: Option<Instant>) -> Option<Instant> {
         if self.wakes.any() {
-            return Some(self.now.get());
+            return Some(Instant::ZERO);
         }
         let mut least = until.unwrap_or(Instant::MAX).min(self.spare_deadline.get());
-        for group in self.groups {
+        for group in &self.groups[1..] {
             least = least.min(group.deadline.get());
         }
         if let Some(timer) = self.wheel.borrow().next_deadline() {
@@ -278,7 +281,7 @@ impl<'m> State<'m> {
         source.set(QUEUED);
         let group = &self.groups[source.group.get() as usize];
         if group.ready.is_empty() {
-            wake(&group.waker);
+            wake_kept(&group.waker);
         }
         group.ready.push(self.sources.entries(), index);
     }
@@ -286,7 +289,8 @@ impl<'m> State<'m> {
     // ---- sources
 
     pub(crate) fn source(&self, token: Token) -> Option<&'m Source> {
-        let source = self.sources.entry(token.index)?;
+        // An entry that was never used is all zero bits, and so not live.
+        let source = self.sources.entries().get(token.index as usize)?;
         (source.generation.get() == token.generation && source.flag(LIVE)).then_some(source)
     }
 
@@ -534,6 +538,16 @@ impl<'m> State<'m> {
             self.sleepers[timer.index()].take();
         }
     }
+}
+
+/// Wakes whoever stands in the cell, and keeps it there: an owner that comes back with the same
+/// waker need not store it again.
+fn wake_kept(cell: &Cell<Option<Waker>>) {
+    let waker = cell.take();
+    if let Some(waker) = &waker {
+        waker.wake_by_ref();
+    }
+    cell.set(waker);
 }
 
 /// Wakes and empties the cell.

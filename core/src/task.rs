@@ -27,12 +27,17 @@
 
 use core::{
     cell::Cell,
+    error::Error,
+    fmt,
     marker::PhantomData,
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll, ready},
 };
 
+use embedded_io::ErrorKind;
+
+use crate::handle::Sleep;
 use crate::memory::{Block, room};
 
 /// Room for a fixed number of futures, each pinned in its slot from [`put`](Self::put) until it is
@@ -87,6 +92,7 @@ impl<'m, F: Future> Slots<'m, F> {
     /// # Panics
     /// When the slot is occupied: a pinned future is not overwritten.
     #[track_caller]
+    #[inline(always)]
     pub fn put(&mut self, index: usize, future: F) {
         assert!(!self.occupied[index], "Slots::put: slot {index} is occupied");
         // SAFETY: `index` is in range (checked above), and the slot is empty.
@@ -101,6 +107,7 @@ impl<'m, F: Future> Slots<'m, F> {
     /// # Panics
     /// When the slot is empty.
     #[track_caller]
+    #[inline(always)]
     pub fn poll(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<F::Output> {
         assert!(self.occupied[index], "Slots::poll: slot {index} is empty");
         // SAFETY: the slot is occupied, hence initialized, and borrowed through `self` alone. It is
@@ -108,21 +115,27 @@ impl<'m, F: Future> Slots<'m, F> {
         // not reused while it is counted as live (the invariant of `futures`).
         let future = unsafe { Pin::new_unchecked(self.futures.add(index).as_mut()) };
         let output = ready!(future.poll(cx));
-        self.remove(index);
+        self.vacate(index);
         Poll::Ready(output)
     }
 
     /// Drops the future in slot `index`, in place. Nothing happens when the slot is empty.
     #[track_caller]
     pub fn remove(&mut self, index: usize) {
-        if !self.occupied[index] {
-            return;
+        if self.occupied[index] {
+            self.vacate(index);
         }
+    }
+
+    /// Drops the future in slot `index`, which is occupied.
+    #[inline(always)]
+    fn vacate(&mut self, index: usize) {
+        debug_assert!(self.occupied[index], "slot {index} is empty");
         // Before the drop: should that panic, it has happened all the same.
         self.occupied[index] = false;
         self.count(|live| live - 1);
-        // SAFETY: the slot was occupied, hence initialized, and is marked empty: this is its one
-        // drop, where it was pinned.
+        // SAFETY: the caller saw that the slot is occupied, hence initialized, and it is marked
+        // empty now: this is its one drop, where it was pinned.
         unsafe { self.futures.add(index).drop_in_place() };
     }
 
@@ -169,6 +182,60 @@ where
             // SAFETY: as above.
             Self::Right(future) => unsafe { Pin::new_unchecked(future) }.poll(cx),
         }
+    }
+}
+
+/// A future with a deadline; see [`Handle::timeout`](crate::handle::Handle::timeout).
+///
+/// Cancel-safe as far as the future in it is: when the time is up that future is still there, and
+/// it is dropped with this one. A future that is to go on afterwards is passed by reference.
+#[must_use = "a timeout does nothing unless it is awaited"]
+pub struct Timeout<'c, F> {
+    sleep: Sleep<'c>,
+    /// INVARIANT: pinned with the whole, hence never moved out.
+    future: F,
+}
+
+/// The time was up before the future was ready. Tornado: `gen.TimeoutError`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOut;
+
+impl TimedOut {
+    /// The failure in the words of `embedded-io`.
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::TimedOut
+    }
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("timed out")
+    }
+}
+
+impl Error for TimedOut {}
+
+impl<'c, F: Future> Timeout<'c, F> {
+    pub(crate) const fn new(sleep: Sleep<'c>, future: F) -> Self {
+        Self { sleep, future }
+    }
+}
+
+impl<F: Future> Future for Timeout<'_, F> {
+    type Output = Result<F::Output, TimedOut>;
+
+    /// The future comes first: one that is ready in time is never reported as late.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: nothing is moved out of the reference: `sleep` is `Unpin`, and `future` is pinned
+        // again right below.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: `future` is pinned with the whole: this is the only access to it, there is no
+        // Drop impl, and `Timeout` is `Unpin` only where `F` is.
+        let future = unsafe { Pin::new_unchecked(&mut this.future) };
+        if let Poll::Ready(output) = future.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        Pin::new(&mut this.sleep).poll(cx).map(|()| Err(TimedOut))
     }
 }
 

@@ -335,6 +335,9 @@ impl<'m> TimerWheel<'m> {
 
     /// Finds the earliest list that is not empty, in at most seven steps.
     fn first(&self) -> Option<First> {
+        if self.len == 0 {
+            return None;
+        }
         let level = self.occupied[..LEVELS].iter().position(|&bits| bits != 0);
         let Some(level) = level else {
             let start = u64::from(self.overflow_window) << WINDOW_BITS;

@@ -23,7 +23,7 @@
 //! |---|---|
 //! | the peer's FIN was read, or an error | close |
 //! | nothing was ever written | close: there is no response to lose |
-//! | last written to in an earlier turn, and the input was drained: idle | close |
+//! | last written to in an earlier turn, nothing read since, the input drained: idle | close |
 //! | anything else: a response was just written, or there is input left | shutdown, then linger |
 //!
 //! A lingering connection (three system calls more, [`LINGER`]) is registered once more, under
@@ -53,13 +53,15 @@
 //! # Ok::<(), dustdevil_core::poller::Error>(())
 //! ```
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use dustdevil_core::embedded_io::ErrorKind;
+use dustdevil_core::nb;
 use dustdevil_core::poller::{Error, Event, Io, Poller, Readiness, Token, Transport};
 use dustdevil_core::time::{Clock, Instant};
 use dustdevil_core::wake::{Unpark, WakeTree};
-use embedded_io::ErrorKind;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -94,6 +96,8 @@ pub struct Epoll {
     lingering: Lingering,
     doorbell: &'static Doorbell,
     clock: Monotonic,
+    /// What the clock said last; a wait is reckoned from there.
+    now: Cell<Instant>,
     events: Vec<epoll::Event>,
     share_ports: bool,
     /// Which poll this is, modulo [`State::TURNS`].
@@ -127,6 +131,7 @@ impl Epoll {
             lingering: Lingering::new(),
             doorbell,
             clock: Monotonic::new(),
+            now: Cell::new(Instant::ZERO),
             events: Vec::with_capacity(EVENTS_PER_POLL_MAX),
             share_ports: true,
             turn: 0,
@@ -164,7 +169,7 @@ impl Epoll {
             None => Timeout::Never,
             // "At once" is the busy reactor's deadline: spare it a look at the clock.
             Some(Instant::ZERO) => Timeout::Millis(0),
-            Some(deadline) => Timeout::until(deadline, self.clock.now()),
+            Some(deadline) => Timeout::until(deadline, self.now.get()),
         }
     }
 
@@ -206,7 +211,9 @@ impl Drop for Epoll {
 
 impl Clock for Epoll {
     fn now(&self) -> Instant {
-        self.clock.now()
+        let now = self.clock.now();
+        self.now.set(now);
+        now
     }
 
     fn unix_seconds(&self) -> Option<u64> {
@@ -309,7 +316,7 @@ impl Transport for Epoll {
             match rustix::net::recv(connection, &mut *buf, RecvFlags::empty()) {
                 Ok((_, length)) => {
                     state.set(State::UNREAD, length == buf.len());
-                    state.set(State::ENDED, length == 0);
+                    state.set(if length == 0 { State::ENDED } else { State::HEARD }, true);
                     return Ok(length);
                 }
                 Err(Errno::AGAIN) => {
@@ -483,10 +490,12 @@ impl State {
     const ENDED: u8 = 1 << 6;
     /// The last read filled its buffer: there may be more.
     const UNREAD: u8 = 1 << 5;
-    const WRITTEN: u8 = 1 << 4;
+    /// Bytes were read since the last write: of a body whose end nobody may wait for, say.
+    const HEARD: u8 = 1 << 4;
+    const WRITTEN: u8 = 1 << 3;
     /// Turns are counted modulo this. That an older write looks like a recent one by chance costs
     /// a needless linger, no more.
-    const TURNS: u8 = 16;
+    const TURNS: u8 = 8;
 
     fn is(self, bit: u8) -> bool {
         self.0 & bit != 0
@@ -499,14 +508,14 @@ impl State {
 
     #[inline]
     fn written(&mut self, turn: u8) {
-        self.0 = self.0 & !(Self::TURNS - 1) | Self::WRITTEN | turn;
+        self.0 = self.0 & !(Self::HEARD | (Self::TURNS - 1)) | Self::WRITTEN | turn;
     }
 
     /// Whether a plain close could destroy what the peer has yet to read. See "Closing" in the
     /// [module](self).
     fn owes_patience(self, turn: u8) -> bool {
-        let idle = !self.is(Self::UNREAD) && self.0 % Self::TURNS != turn;
-        self.is(Self::WRITTEN) && !self.is(Self::ENDED) && !idle
+        let is_idle = self.0 & (Self::UNREAD | Self::HEARD) == 0 && self.0 % Self::TURNS != turn;
+        self.is(Self::WRITTEN) && !self.is(Self::ENDED) && !is_idle
     }
 }
 
@@ -558,13 +567,16 @@ mod tests {
         const WRITE: Step = |state| state.written(3);
         const FULL_READ: Step = |state| state.set(State::UNREAD, true);
         const DRAINED: Step = |state| state.set(State::UNREAD, false);
+        const HEAR: Step = |state| state.set(State::HEARD, true);
         const END: Step = |state| state.set(State::ENDED, true);
         // What happened, and whether close lingers in the turn of the write and in a later one.
-        let cases: [(&[Step], [bool; 2]); 6] = [
+        let cases: [(&[Step], [bool; 2]); 8] = [
             (&[], [false, false]),
             (&[FULL_READ], [false, false]),
             (&[FULL_READ, DRAINED, WRITE], [true, false]),
             (&[FULL_READ, WRITE], [true, true]),
+            (&[HEAR, WRITE], [true, false]),
+            (&[WRITE, HEAR], [true, true]),
             (&[WRITE, END], [false, false]),
             (&[WRITE, FULL_READ, DRAINED, END], [false, false]),
         ];

@@ -10,7 +10,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, Command, value_parser};
 use log::LevelFilter;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -42,29 +42,6 @@ pub struct Options {
     pub connections_asked: bool,
 }
 
-/// As clap sees them.
-#[derive(Parser)]
-#[command(
-    disable_help_subcommand = true,
-    about = "An HTTP server on Dustdevil",
-    after_help = "The environment variable DUSTDEVIL_LOG sets what is logged: off, error, warn, \
-                  info (the default), debug or trace."
-)]
-struct Arguments {
-    /// Address to listen at
-    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    address: IpAddr,
-    /// Port to listen at; 0 takes any that is free
-    #[arg(long, default_value_t = 8888)]
-    port: u16,
-    /// Threads that serve, each with a reactor of its own [default: one a core]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    workers: Option<u16>,
-    /// Connections at once, for each worker [default: 10000]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
-    connections: Option<u32>,
-}
-
 impl Options {
     /// What this process's command line says. Help, the version and mistakes end the process, as
     /// clap does: with exit code 0, and 2 for mistakes.
@@ -79,18 +56,19 @@ impl Options {
         let mut words = words.into_iter().peekable();
         let program = words.peek().map(std::path::PathBuf::from);
         let name = program.as_deref().and_then(|path| path.file_name()?.to_str());
-        let command = Arguments::command()
-            .name(name.unwrap_or("dustdevil").to_owned())
-            .version(env!("CARGO_PKG_VERSION"));
-        let arguments = Arguments::from_arg_matches(&command.try_get_matches_from(words)?)?;
+        let matches =
+            command(name.unwrap_or("dustdevil").to_owned()).try_get_matches_from(words)?;
         let default = Self::default();
+        let connections = matches.get_one("connections").map(|&count: &u32| count as usize);
         Ok(Self {
-            address: arguments.address,
-            port: arguments.port,
-            workers: arguments.workers.map_or(default.workers, usize::from),
-            connections: arguments.connections.map_or(default.connections, |count| count as usize),
+            address: matches.get_one("address").copied().unwrap_or(default.address),
+            port: matches.get_one("port").copied().unwrap_or(default.port),
+            workers: matches
+                .get_one("workers")
+                .map_or(default.workers, |&count: &u16| usize::from(count)),
+            connections: connections.unwrap_or(default.connections),
             log: logger::level(default.log),
-            connections_asked: arguments.connections.is_some(),
+            connections_asked: connections.is_some(),
         })
     }
 
@@ -129,6 +107,45 @@ impl Default for Options {
             connections_asked: false,
         }
     }
+}
+
+/// The command line of the program `name`, as clap sees it. What has no default here has one that
+/// depends on the machine, or whose absence means something.
+fn command(name: String) -> Command {
+    let count = |id| Arg::new(id).long(id).value_name("COUNT");
+    Command::new(name)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("An HTTP server on Dustdevil")
+        .after_help(
+            "The environment variable DUSTDEVIL_LOG sets what is logged: off, error, warn, \
+             info (the default), debug or trace.",
+        )
+        .arg(
+            Arg::new("address")
+                .long("address")
+                .value_name("IP")
+                .value_parser(value_parser!(IpAddr))
+                .default_value("127.0.0.1")
+                .help("Address to listen at"),
+        )
+        .arg(
+            Arg::new("port")
+                .long("port")
+                .value_name("PORT")
+                .value_parser(value_parser!(u16))
+                .default_value("8888")
+                .help("Port to listen at; 0 takes any that is free"),
+        )
+        .arg(
+            count("workers")
+                .value_parser(value_parser!(u16).range(1..=1024))
+                .help("Threads that serve, each with a reactor of its own [default: one a core]"),
+        )
+        .arg(
+            count("connections")
+                .value_parser(value_parser!(u32).range(1..))
+                .help("Connections at once, for each worker [default: 10000]"),
+        )
 }
 
 /// How many descriptors that many connections of that many workers need.

@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use dustdevil_core::embedded_io::ErrorKind;
 use dustdevil_core::poller::Error;
 use dustdevil_core::wake::{LEAVES_MAX, WakeTree, Wakes};
 use rustix::io::Errno;
@@ -61,11 +62,8 @@ where
         Err(errno) => {
             let Error { kind, .. } = socket::error(errno);
             // The kind in words; its number helps only where there are none.
-            let error = if kind == embedded_io::ErrorKind::Other {
-                socket::error(errno)
-            } else {
-                Error::new(kind)
-            };
+            let error =
+                if kind == ErrorKind::Other { socket::error(errno) } else { Error::new(kind) };
             return fail(format_args!("cannot listen on {}: {error}", options.at()));
         }
     };
@@ -235,7 +233,7 @@ impl<'p> Worker<'p> {
         }
         let mut waiting = self.shared.waiting();
         waiting.push(None);
-        Stopped { shared: self.shared, place: waiting.len() - 1 }
+        Stopped { shared: self.shared, place: waiting.len() - 1, waker: None }
     }
 }
 
@@ -243,17 +241,23 @@ impl<'p> Worker<'p> {
 pub struct Stopped<'p> {
     shared: &'p Shared,
     place: usize,
+    /// What `waiting` has at `place`: this is polled in every turn, and need not take the lock.
+    waker: Option<Waker>,
 }
 
 impl Future for Stopped<'_> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if self.shared.stopping.load(Ordering::SeqCst) {
             return Poll::Ready(());
         }
+        if self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return Poll::Pending;
+        }
         let mut waiting = self.shared.waiting();
         waiting[self.place] = Some(cx.waker().clone());
+        self.waker = Some(cx.waker().clone());
         // Again, under the lock: a stop that came meanwhile has woken everybody, or will.
         if self.shared.stopping.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
     }

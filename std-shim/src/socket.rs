@@ -5,8 +5,8 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
+use dustdevil_core::embedded_io::ErrorKind;
 use dustdevil_core::poller::Error;
-use embedded_io::ErrorKind;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 

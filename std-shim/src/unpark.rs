@@ -34,7 +34,7 @@ impl Doorbell {
     /// A doorbell that nobody else has: one that was given back, or a new one.
     ///
     /// # Errors
-    /// [`OutOfMemory`](embedded_io::ErrorKind::OutOfMemory): no descriptor is left.
+    /// [`OutOfMemory`](dustdevil_core::embedded_io::ErrorKind::OutOfMemory): no descriptor is left.
     pub fn obtain() -> Result<&'static Self, Error> {
         // The lock guards a push or a pop: a panic elsewhere cannot leave it half done.
         let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();

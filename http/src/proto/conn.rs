@@ -151,7 +151,7 @@ impl Conn {
     /// Reads on. `input` holds all bytes that were received and not consumed: from the start of a
     /// head, or from the next byte of a body. `eof`: the peer's FIN comes after `input`. When
     /// nothing was consumed and there is no event, call again with the same bytes and more.
-    /// `fields` is filled by [`Event::Head`] and [`Event::Interim`] alone.
+    /// `fields` is as [`Event::Head`] and [`Event::Interim`] say; without them it is scratch space.
     ///
     /// A message that is over leaves the bytes behind it alone until [`Conn::next_cycle`].
     ///
@@ -212,8 +212,8 @@ impl Conn {
         }
         let window_max = limits.head_bytes_max.min(usize::from(u16::MAX));
         let window = input.get(..window_max).unwrap_or(input);
-        let last_chance = eof || window.len() == window_max;
-        if self.count != 0 && !last_chance && !self.may_be_whole(window) {
+        let is_full = window.len() == window_max;
+        if self.count != 0 && !eof && !is_full && !self.may_be_whole(window) {
             return Ok(Step::MORE);
         }
         let mut facts = HeadFacts::default();
@@ -230,24 +230,29 @@ impl Conn {
                 Step::new(consumed, Event::Interim(facts))
             });
         }
-        if window.len() == window_max {
-            let line_fits = window.contains(&b'\n');
-            return Err(if line_fits {
-                Reject { status: Status::FIELDS_TOO_LARGE, reason: "the head is too long" }
-            } else {
-                Reject { status: Status::URI_TOO_LONG, reason: "the first line is too long" }
-            });
-        }
-        if eof {
-            return Err(Reject::TRUNCATED);
+        if is_full || eof {
+            return Err(Self::endless(window, is_full));
         }
         // The parser found no end in all of it, so nobody needs to look there again.
         self.count = window.len() as u32;
         Ok(Step::MORE)
     }
 
+    /// Why a head that has no end, and can get none, is refused.
+    #[cold]
+    fn endless(window: &[u8], is_full: bool) -> Reject {
+        if !is_full {
+            Reject::TRUNCATED
+        } else if window.contains(&b'\n') {
+            Reject { status: Status::FIELDS_TOO_LARGE, reason: "the head is too long" }
+        } else {
+            Reject { status: Status::URI_TOO_LONG, reason: "the first line is too long" }
+        }
+    }
+
     /// Whether parsing again could find the end of the head, or is due anyway: each time that the
     /// length has doubled, so that garbage which never ends is noticed, in linear time.
+    #[inline(never)]
     fn may_be_whole(&mut self, window: &[u8]) -> bool {
         let searched = self.count as usize;
         let mut from = searched;
@@ -286,22 +291,8 @@ impl Conn {
     fn accept(&mut self, facts: &mut HeadFacts) -> Result<bool, Reject> {
         self.count = 0;
         if let Some(status) = facts.status() {
-            if status.is_informational() && status != Status::SWITCHING_PROTOCOLS {
-                self.line += 1;
-                return if self.line <= INTERIM_MAX {
-                    Ok(false)
-                } else {
-                    Err(Reject::bad("too many interim responses"))
-                };
-            }
-            let tunnel = self.has(CONNECT) && status.is_success();
-            if tunnel || status == Status::SWITCHING_PROTOCOLS {
-                let agreed = self.has(UPGRADE) && facts.upgrade && self.send == Send::Done;
-                if !tunnel && !agreed {
-                    return Err(Reject::bad("a change of protocol that nobody asked for"));
-                }
-                (self.recv, self.send) = (Recv::Upgrading, Send::Upgraded);
-                return Ok(true);
+            if let Some(is_final) = self.accept_status(status, facts)? {
+                return Ok(is_final);
             }
         } else {
             if facts.version == Version::Http10 {
@@ -334,6 +325,30 @@ impl Conn {
             BodyKind::UntilClose => Recv::UntilClose,
         };
         Ok(true)
+    }
+
+    /// Takes a response that has no body of its own: whether it is the final one. `None`: it may
+    /// have one.
+    #[inline(never)]
+    fn accept_status(&mut self, status: Status, facts: &HeadFacts) -> Result<Option<bool>, Reject> {
+        if status.is_informational() && status != Status::SWITCHING_PROTOCOLS {
+            self.line += 1;
+            return if self.line <= INTERIM_MAX {
+                Ok(Some(false))
+            } else {
+                Err(Reject::bad("too many interim responses"))
+            };
+        }
+        let tunnel = self.has(CONNECT) && status.is_success();
+        if !tunnel && status != Status::SWITCHING_PROTOCOLS {
+            return Ok(None);
+        }
+        let agreed = self.has(UPGRADE) && facts.upgrade && self.send == Send::Done;
+        if !tunnel && !agreed {
+            return Err(Reject::bad("a change of protocol that nobody asked for"));
+        }
+        (self.recv, self.send) = (Recv::Upgrading, Send::Upgraded);
+        Ok(Some(true))
     }
 
     #[cold]
@@ -971,7 +986,8 @@ mod tests {
 
     #[test]
     fn a_malformed_end_of_a_head_is_noticed_when_it_comes() {
-        for head in ["GET / HTTP/1.0\n\n", "GET / HTTP/1.0\nA: b\n\r\n", "GET / HTTP/1.0\r\n\n"] {
+        for end in ["A: b\n\n", "A: b\n\r\n", "\n"] {
+            let head = format!("GET / HTTP/1.0\r\n{end}");
             let mut s = Conn::server();
             for len in 1..=head.len() {
                 let step = s.recv(

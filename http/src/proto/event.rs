@@ -29,6 +29,7 @@ impl Reject {
         Self { status: Status::CONTENT_TOO_LARGE, reason: "the body is larger than its limit" };
     pub(super) const FIELDS_TOO_LARGE: Self =
         Self { status: Status::FIELDS_TOO_LARGE, reason: "more fields than there is room for" };
+    pub(super) const NO_CR: Self = Self::bad("a line that ends without CR");
     pub(super) const TRUNCATED: Self = Self::bad("the connection ended in the middle of a message");
 
     pub(super) const fn bad(reason: &'static str) -> Self {

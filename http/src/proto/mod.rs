@@ -42,6 +42,7 @@ pub mod date;
 mod event;
 mod field;
 mod head;
+mod line;
 mod method;
 mod status;
 mod write;

@@ -197,15 +197,15 @@ pub(super) fn head(
     connection: ConnectionLine,
 ) -> Result<usize, SendError> {
     let room = out.len();
-    let mut writer = Writer { rest: out };
-    writer = match (head.start, head.prefix, framing) {
+    let writer = Writer { rest: out };
+    let mut writer = match (head.start, head.prefix, framing) {
         // The commonest response: one copy and a number.
         (StartLine::Response(Status::OK, None), Some(prefix), FramingLine::Length(length))
             if prefix.len > 0 =>
         {
             writer.put(prefix.whole())?.put_number(length)?
         }
-        _ => writer.put_start(head.start)?.put_general(head, framing)?,
+        _ => writer.put_first_lines(head, framing)?,
     };
     if let Some(content_type) = head.content_type {
         writer = writer.put_array(b"Content-Type: ")?.put_value(content_type.as_bytes())?;
@@ -213,13 +213,9 @@ pub(super) fn head(
     if connection != ConnectionLine::None || head.upgrade.is_some() {
         writer = writer.put_connection(connection, head.upgrade)?;
     }
-    let mut hosts = 0_usize;
-    for (name, value) in head.fields {
-        hosts += usize::from(is_ignoring_case(name, "host"));
-        writer = writer.put_field(name, value)?;
-    }
-    if matches!(head.start, StartLine::Request(..)) && hosts != 1 {
-        return Err(SendError::Field);
+    let is_request = matches!(head.start, StartLine::Request(..));
+    if is_request || !head.fields.is_empty() {
+        writer = writer.put_fields(head.fields, is_request)?;
     }
     let writer = writer.put_array(b"\r\n")?;
     Ok(room - writer.rest.len())
@@ -307,6 +303,28 @@ impl Writer<'_> {
         self.put(value)?.put_array(b"\r\n")
     }
 
+    /// As `put` and `put_value`, but one function each: for the lines that not every head has.
+    #[inline(never)]
+    fn put_text(self, bytes: &[u8]) -> Result<Self, SendError> {
+        self.put(bytes)
+    }
+
+    #[inline(never)]
+    fn put_line(self, value: &[u8]) -> Result<Self, SendError> {
+        self.put_value(value)
+    }
+
+    /// The caller's own fields. A request has exactly one host (RFC 9112, 3.2).
+    #[inline(never)]
+    fn put_fields(self, fields: &[(&str, &[u8])], is_request: bool) -> Result<Self, SendError> {
+        let (mut writer, mut hosts) = (self, 0_usize);
+        for (name, value) in fields {
+            hosts += usize::from(is_ignoring_case(name, "host"));
+            writer = writer.put_field(name, value)?;
+        }
+        if is_request && hosts != 1 { Err(SendError::Field) } else { Ok(writer) }
+    }
+
     fn put_field(self, name: &str, value: &[u8]) -> Result<Self, SendError> {
         let framing = match name.len() {
             7 => is_ignoring_case(name, "upgrade"),
@@ -318,7 +336,13 @@ impl Writer<'_> {
         if framing || !is_token(name.as_bytes()) {
             return Err(SendError::Field);
         }
-        self.put(name.as_bytes())?.put_array(b": ")?.put_value(value)
+        self.put(name.as_bytes())?.put_text(b": ")?.put_line(value)
+    }
+
+    /// All that a rendered prefix would have had.
+    #[inline(never)]
+    fn put_first_lines(self, head: &HeadOut<'_>, framing: FramingLine) -> Result<Self, SendError> {
+        self.put_start(head.start)?.put_general(head, framing)
     }
 
     fn put_start(self, start: StartLine<'_>) -> Result<Self, SendError> {
@@ -326,16 +350,16 @@ impl Writer<'_> {
             StartLine::Response(Status::OK, None) => self.put_array(STATUS_LINE),
             StartLine::Response(status, reason) => {
                 let reason = reason.unwrap_or(status.reason()).as_bytes();
-                let writer = self.put_array(b"HTTP/1.1 ")?.put_array(&status.digits())?;
-                writer.put_array(b" ")?.put_value(reason)
+                let writer = self.put_text(b"HTTP/1.1 ")?.put_text(&status.digits())?;
+                writer.put_text(b" ")?.put_line(reason)
             }
             StartLine::Request(method, target) => {
                 let target_is_good = !target.is_empty() && is_target(target.as_bytes());
                 if !is_token(method.as_bytes()) || !target_is_good {
                     return Err(SendError::Field);
                 }
-                let writer = self.put(method.as_bytes())?.put_array(b" ")?;
-                writer.put(target.as_bytes())?.put_array(b" HTTP/1.1\r\n")
+                let writer = self.put(method.as_bytes())?.put_text(b" ")?;
+                writer.put(target.as_bytes())?.put_text(b" HTTP/1.1\r\n")
             }
         }
     }
@@ -348,8 +372,8 @@ impl Writer<'_> {
         };
         match framing {
             FramingLine::None => Ok(writer),
-            FramingLine::Chunked => writer.put_array(b"Transfer-Encoding: chunked\r\n"),
-            FramingLine::Length(length) => writer.put_array(CONTENT_LENGTH)?.put_number(length),
+            FramingLine::Chunked => writer.put_text(b"Transfer-Encoding: chunked\r\n"),
+            FramingLine::Length(length) => writer.put_text(CONTENT_LENGTH)?.put_number(length),
         }
     }
 
@@ -357,14 +381,15 @@ impl Writer<'_> {
     fn put_origin(self, server: Option<&str>, date: Option<&[u8; 29]>) -> Result<Self, SendError> {
         let mut writer = self;
         if let Some(server) = server {
-            writer = writer.put_array(b"Server: ")?.put_value(server.as_bytes())?;
+            writer = writer.put_text(b"Server: ")?.put_line(server.as_bytes())?;
         }
         if let Some(date) = date {
-            writer = writer.put_array(b"Date: ")?.put_value(date)?;
+            writer = writer.put_text(b"Date: ")?.put_line(date)?;
         }
         Ok(writer)
     }
 
+    #[inline(never)]
     fn put_connection(
         self,
         connection: ConnectionLine,
@@ -373,15 +398,15 @@ impl Writer<'_> {
         let Some(protocols) = upgrade else {
             return match connection {
                 ConnectionLine::None => Ok(self),
-                ConnectionLine::Close => self.put_array(b"Connection: close\r\n"),
-                ConnectionLine::KeepAlive => self.put_array(b"Connection: keep-alive\r\n"),
+                ConnectionLine::Close => self.put_text(b"Connection: close\r\n"),
+                ConnectionLine::KeepAlive => self.put_text(b"Connection: keep-alive\r\n"),
             };
         };
-        let writer = self.put_array(b"Upgrade: ")?.put_value(protocols.as_bytes())?;
+        let writer = self.put_text(b"Upgrade: ")?.put_line(protocols.as_bytes())?;
         if connection == ConnectionLine::Close {
-            writer.put_array(b"Connection: upgrade, close\r\n")
+            writer.put_text(b"Connection: upgrade, close\r\n")
         } else {
-            writer.put_array(b"Connection: upgrade\r\n")
+            writer.put_text(b"Connection: upgrade\r\n")
         }
     }
 }

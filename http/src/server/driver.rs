@@ -12,9 +12,11 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use dustdevil_core::handle::Handle;
+use dustdevil_core::memory::Block;
+use dustdevil_core::nb;
 use dustdevil_core::poller::{Readiness, Token, Transport};
 use dustdevil_core::reactor::{Close, Group, Reactor};
 use dustdevil_core::task::Slots;
@@ -27,6 +29,8 @@ use super::tables::{Answer, Common, Connection, Phase, Shared};
 
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN_MAX: usize = 64;
+/// How often as many are accepted from the backlog when the server stops.
+const ACCEPT_TURNS_AT_STOP_MAX: usize = 16;
 /// Ready sources handled in one turn.
 const EVENTS_PER_TURN_MAX: usize = 1024;
 /// Flagged handlers polled in one turn.
@@ -47,6 +51,8 @@ pub(super) struct Driver<'r, 'p, P: Transport, F: Future, H> {
     pub(super) handler: H,
     pub(super) handle: Handle<'r>,
     pub(super) group: Group,
+    /// A waker for each slot's handler.
+    pub(super) wakers: &'r [Waker],
     listener: Option<Token>,
     /// The listener has connections that found no room.
     pub(super) accept_pending: bool,
@@ -68,7 +74,7 @@ where
     pub(super) fn new(
         reactor: &'r Reactor<'p, P>,
         shared: &'r Shared<'r>,
-        slots: Slots<'r, F>,
+        mut memory: Block<'r>,
         handler: H,
         listener: Token,
     ) -> Self {
@@ -84,6 +90,9 @@ where
             panic!("the reactor has no group with {} tasks left", shared.capacity.requests)
         };
         reactor.assign(listener, group);
+        let requests = shared.capacity.requests;
+        let slots = Slots::new(&mut memory, requests);
+        let wakers = memory.fill(requests, |task| reactor.task_waker(group, task));
         let handle = Handle::from(reactor);
         common.handle.set(Some(handle));
         let lists = Lists::new(connections, &common.limits);
@@ -97,6 +106,7 @@ where
             handler,
             handle,
             group,
+            wakers,
             listener: Some(listener),
             accept_pending: false,
             pressed_since: None,
@@ -117,7 +127,7 @@ where
         if self.stop_deadline.is_none() && stop.poll(cx).is_ready() {
             self.begin_stop();
         }
-        let tasks_left = self.poll_tasks(cx);
+        let tasks_left = self.run_tasks();
         let events_left = self.poll_events(cx);
         if self.lists.armed.get() <= self.now {
             self.check_deadlines();
@@ -126,6 +136,8 @@ where
             self.accept();
         }
         self.serve_waiting();
+        self.common.stats.idle.set(self.lists.idle() as u32);
+        self.common.stats.in_work.set(self.shared.answers.len() as u32);
         if self.stop_deadline.is_some() && self.open == 0 {
             return Poll::Ready(());
         }
@@ -137,12 +149,13 @@ where
         Poll::Pending
     }
 
-    fn poll_tasks(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Runs the handlers that were woken; `poll_events` leaves the waker for both.
+    fn run_tasks(&mut self) -> bool {
         for _ in 0..TASKS_PER_TURN_MAX {
-            let Poll::Ready(task) = self.reactor.poll_task(self.group, cx) else { return false };
-            let slot = task as u16 + 1;
-            if self.answer(slot).token.get().is_some() {
-                self.run(slot);
+            let Some(task) = self.reactor.next_task(self.group) else { return false };
+            let answer = self.answer(task as u16 + 1);
+            if answer.token.get().is_some() {
+                self.run(answer);
             }
         }
         true
@@ -194,7 +207,9 @@ where
         let Some(listener) = self.listener else { return };
         self.accept_pending = false;
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            if self.open >= self.shared.capacity.connections && !self.make_room() {
+            // Whether anybody waits is known once one more is accepted than there is room for: only
+            // then another's place is taken.
+            if self.open > self.shared.capacity.connections && !self.make_room() {
                 self.accept_pending = true;
                 return;
             }
@@ -208,7 +223,7 @@ where
                 Err(nb::Error::Other(error)) => {
                     if !error.is_exhaustion() {
                         log::warn!("accept: {error}");
-                        return;
+                        break;
                     }
                     // No descriptor or socket is left: one is made free, or this is tried again.
                     self.accept_pending = true;
@@ -242,7 +257,7 @@ where
                 self.close(token, Close::Graceful);
                 return true;
             }
-            if self.open < self.shared.capacity.connections {
+            if self.open <= self.shared.capacity.connections {
                 return true;
             }
         }
@@ -260,7 +275,7 @@ where
     // ---- phases
 
     pub(super) fn enter(&self, token: Token, phase: Phase) {
-        self.lists.enter(token.index() as u32, phase, self.now, &self.common.stats);
+        self.lists.enter(token.index() as u32, phase, self.now);
     }
 
     /// Ends a connection and returns whatever it holds.
@@ -271,7 +286,7 @@ where
             return;
         }
         match phase {
-            Phase::Head | Phase::AwaitSlot => self.release_head(place),
+            Phase::Head | Phase::AwaitSlot => self.release_head(self.entry(place)),
             Phase::Slot => self.release_slot(place),
             _ => {}
         }
@@ -311,6 +326,13 @@ where
     // ---- stopping
 
     fn begin_stop(&mut self) {
+        // Who waits in the backlog would be reset with the listener.
+        for _ in 0..ACCEPT_TURNS_AT_STOP_MAX {
+            self.accept();
+            if !self.accept_pending {
+                break;
+            }
+        }
         if let Some(listener) = self.listener.take() {
             self.reactor.remove(listener, Close::Graceful);
         }

@@ -20,7 +20,7 @@ use dustdevil_core::handle::Handle;
 use dustdevil_core::poller::Token;
 
 use super::stats::Stats;
-use super::tables::{Answer, HeadEntry, WANTS_BODY, WANTS_OUT, fields_of};
+use super::tables::{Answer, HeadBuffer, HeadEntry, WANTS_BODY, WANTS_OUT};
 use crate::proto::{
     BodyOut, Event, FieldRange, HeadFacts, HeadOut, Method, Reject, SendError, Span, Status,
     Version,
@@ -90,7 +90,7 @@ pub struct Sent(());
 
 /// The head of a request, frozen in its buffer while this lives. Tornado: `HTTPServerRequest`.
 pub struct RequestHead<'c> {
-    buffer: Ref<'c, &'c mut [u8]>,
+    buffer: Ref<'c, HeadBuffer<'c>>,
     answer: &'c Answer<'c>,
 }
 
@@ -102,7 +102,7 @@ impl RequestHead<'_> {
     /// The head's own bytes: what its spans count in.
     fn bytes(&self) -> &[u8] {
         let start = self.answer.entry.get().map_or(0, |entry| entry.head_start.get());
-        self.buffer.get(start..).unwrap_or_default()
+        self.buffer.window.get(start..).unwrap_or_default()
     }
 
     fn text(&self, span: Span) -> &str {
@@ -133,6 +133,13 @@ impl RequestHead<'_> {
         }
     }
 
+    /// [`path`](Self::path) as bytes, and the method: what the router looks at.
+    pub(crate) fn start(&self) -> (Method, &[u8]) {
+        let facts = self.facts();
+        let path = facts.path.slice(self.bytes());
+        (facts.method, if path.is_empty() { b"/" } else { path })
+    }
+
     /// What follows the first `?` of the target, percent-encoded.
     pub fn query(&self) -> Option<&str> {
         self.facts().query.map(|span| self.text(span))
@@ -158,7 +165,8 @@ impl RequestHead<'_> {
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let used = usize::from(self.facts().fields);
         let bytes = self.bytes();
-        fields_of(&self.buffer, self.answer.common.fields, used)
+        let fields = self.buffer.fields.get(..used).unwrap_or_default();
+        fields
             .iter()
             .map(move |FieldRange { name, value }| (name.slice(bytes), value.slice(bytes)))
     }
@@ -268,7 +276,8 @@ impl Answer<'_> {
             let in_head = entry.start.get() < entry.end.get();
             let stepped = if in_head {
                 let buffer = entry.buffer.try_borrow().ok()?;
-                let window = buffer.get(entry.start.get()..entry.end.get()).unwrap_or_default();
+                let window = &buffer.window;
+                let window = window.get(entry.start.get()..entry.end.get()).unwrap_or_default();
                 self.step_body(entry, Source::Head, window, buf)
             } else {
                 // The driver alone borrows it mutably, and never while a handler runs.
@@ -354,19 +363,21 @@ impl Answer<'_> {
     /// Notes what the handler waits for; always `Pending`.
     fn wait<T>(&self, wants: u8, waker: &Cell<Option<Waker>>, cx: &Context<'_>) -> Poll<T> {
         self.wants.set(self.wants.get() | wants);
+        self.wakers_set.set(true);
         waker.set(Some(cx.waker().clone()));
         Poll::Pending
     }
 
     /// Appends a head to the out buffer. `None`: there is no room until it is flushed.
-    fn send_head(&self, head: &HeadOut<'_>) -> Option<Result<(), Fault>> {
+    #[inline]
+    fn send_head(&self, head: HeadOut<'_>) -> Option<Result<(), Fault>> {
         let Some(entry) = self.entry.get() else { return Some(Err(Fault::Gone)) };
         if self.gone.get() {
             return Some(Err(Fault::Gone));
         }
         let mut out = self.out.borrow_mut();
         let prefix = self.common.prefix.borrow();
-        let head = HeadOut { prefix: Some(&prefix), ..*head };
+        let head = HeadOut { prefix: Some(&prefix), ..head };
         let sent = entry.conn.borrow_mut().send_head(out.room(), &head);
         match sent {
             Ok(len) => {
@@ -410,8 +421,12 @@ impl Answer<'_> {
 /// A whole response: status, fields and a body that is there already.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'r> {
-    /// Status, `Content-Type` and fields; the length follows from the body.
-    pub head: HeadOut<'r>,
+    /// The status.
+    pub status: Status,
+    /// `Content-Type`.
+    pub content_type: Option<&'r str>,
+    /// All other fields; the length and `Connection` follow from the rest.
+    pub fields: &'r [(&'r str, &'r [u8])],
     /// The body.
     pub body: &'r [u8],
 }
@@ -419,24 +434,24 @@ pub struct Reply<'r> {
 impl<'r> Reply<'r> {
     /// A response with a status and nothing else.
     pub const fn new(status: Status) -> Self {
-        Self { head: HeadOut::response(status), body: &[] }
+        Self { status, content_type: None, fields: &[], body: &[] }
     }
 
     /// The same with another status.
     pub const fn status(mut self, status: Status) -> Self {
-        self.head.start = crate::proto::StartLine::Response(status, None);
+        self.status = status;
         self
     }
 
     /// The same with these fields, in place of those it had.
     pub const fn fields(mut self, fields: &'r [(&'r str, &'r [u8])]) -> Self {
-        self.head.fields = fields;
+        self.fields = fields;
         self
     }
 
     /// The same with a body of a media type.
     pub const fn body(mut self, content_type: &'r str, body: &'r [u8]) -> Self {
-        self.head.content_type = Some(content_type);
+        self.content_type = Some(content_type);
         self.body = body;
         self
     }
@@ -493,7 +508,7 @@ impl<'c> Responder<'c> {
         let body = if head.body == BodyOut::None { BodyOut::Chunked } else { head.body };
         let head = HeadOut { body, ..head };
         let answer = self.answer;
-        let poll = |cx: &mut Context<'_>| match answer.send_head(&head) {
+        let poll = |cx: &mut Context<'_>| match answer.send_head(head) {
             Some(result) => Poll::Ready(result),
             None => answer.wait_out(cx),
         };
@@ -519,27 +534,59 @@ pub struct WriteReply<'c, 'r> {
 impl Future for WriteReply<'_, '_> {
     type Output = Result<Sent, Fault>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let body = this.reply.body;
-        if this.sent.is_none() {
-            let length = BodyOut::Length(body.len() as u64);
-            match this.answer.send_head(&HeadOut { body: length, ..this.reply.head }) {
-                Some(Ok(())) => this.sent = Some(0),
-                Some(Err(fault)) => return Poll::Ready(Err(fault)),
-                None => return this.answer.wait_out(cx),
-            }
-        }
-        while let Some(rest) = body.get(this.sent.unwrap_or(0)..).filter(|rest| !rest.is_empty()) {
-            match this.answer.send_body(rest)? {
-                0 => return this.answer.wait_out(cx),
-                taken => this.sent = Some(this.sent.unwrap_or(0) + taken),
-            }
-        }
-        match this.answer.finish() {
+        match this.answer.send_reply(&this.reply, &mut this.sent) {
             Some(result) => Poll::Ready(result),
             None => this.answer.wait_out(cx),
         }
+    }
+}
+
+impl Answer<'_> {
+    /// Appends as much of a whole response as there is room for; `sent` keeps how far it came.
+    /// `None`: there is no room until the out buffer is flushed.
+    fn send_reply(
+        &self,
+        reply: &Reply<'_>,
+        sent: &mut Option<usize>,
+    ) -> Option<Result<Sent, Fault>> {
+        let Some(entry) = self.entry.get().filter(|_| !self.gone.get()) else {
+            return Some(Err(Fault::Gone));
+        };
+        let mut out = self.out.borrow_mut();
+        let mut conn = entry.conn.borrow_mut();
+        let mut from = match *sent {
+            Some(from) => from,
+            None => {
+                let prefix = self.common.prefix.borrow();
+                let head = HeadOut {
+                    prefix: Some(&prefix),
+                    body: BodyOut::Length(reply.body.len() as u64),
+                    content_type: reply.content_type,
+                    fields: reply.fields,
+                    ..HeadOut::response(reply.status)
+                };
+                match conn.send_head(out.room(), &head) {
+                    Ok(len) => out.end += len,
+                    Err(SendError::Full) if !out.is_empty() => return None,
+                    Err(error) => return Some(Err(Fault::Send(error))),
+                }
+                0
+            }
+        };
+        while let Some(rest) = reply.body.get(from..).filter(|rest| !rest.is_empty()) {
+            let (taken, written) = conn.send_body(rest, out.room());
+            out.end += written;
+            from += taken;
+            if taken == 0 {
+                *sent = Some(from);
+                return None;
+            }
+        }
+        // The length was known, so nothing is left to be written.
+        Some(conn.finish(&mut []).map(|_| Sent(())).map_err(Fault::Send))
     }
 }
 
@@ -722,6 +769,7 @@ impl Future for Closed<'_> {
         if self.answer.gone.get() {
             return Poll::Ready(());
         }
+        self.answer.wakers_set.set(true);
         self.answer.gone_waker.set(Some(cx.waker().clone()));
         Poll::Pending
     }

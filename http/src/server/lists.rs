@@ -1,7 +1,10 @@
 //! The lists of connections by phase, and their deadlines: a FIFO for each phase that has no slot.
 //!
-//! Invariants: a connection stands on the list of its phase, unless that is `Free` or `Slot`; every
-//! list is sorted by `since`, because a phase's time is a constant; so its deadline is its front's.
+//! Invariants: between two steps of the driver a connection stands on the list of its phase, unless
+//! that is `Free` or `Slot`; every list is sorted by `since`, because a phase's time is a constant;
+//! so its deadline is its front's. (Within a step a connection whose request is answered at once
+//! keeps its place among the idle ones: that it only moves to the end there is all that a request
+//! costs.)
 //!
 //! Place: below the driver.
 
@@ -11,7 +14,6 @@ use dustdevil_core::list::List;
 use dustdevil_core::time::{Duration, Instant, TICK_SHIFT};
 
 use super::Limits;
-use super::stats::Stats;
 use super::tables::{Connection, Phase};
 
 /// The phases that have lists.
@@ -47,22 +49,38 @@ impl<'r> Lists<'r> {
     }
 
     /// Moves connection `index` to the end of `phase`'s list; its time there begins now.
-    pub(super) fn enter(&self, index: u32, phase: Phase, now: Instant, stats: &Stats) {
+    #[inline(always)]
+    pub(super) fn enter(&self, index: u32, phase: Phase, now: Instant) {
         let connection = &self.connections[index as usize];
-        let before = connection.phase();
-        if LISTED.contains(&before) {
-            self.list(before).remove(self.connections, index);
-        }
+        let list = self.list(phase);
         connection.set_phase(phase);
         connection.since.set(now_ticks(now));
-        if LISTED.contains(&phase) {
-            if self.list(phase).is_empty() {
+        if connection.listed() == phase && list.back() == Some(index) {
+            return;
+        }
+        self.leave(index);
+        if phase.is_listed() {
+            if list.is_empty() {
                 self.arm(now + span(self.spans[phase as usize]));
             }
-            self.list(phase).push_back(self.connections, index);
+            connection.set_listed(phase);
+            list.push_back(self.connections, index);
         }
-        let idle = self.list(Phase::Idle).len() + self.list(Phase::Fresh).len();
-        stats.idle.set(idle as u32);
+    }
+
+    /// Takes connection `index` off the list it stands on, if any.
+    pub(super) fn leave(&self, index: u32) {
+        let connection = &self.connections[index as usize];
+        let listed = connection.listed();
+        if listed.is_listed() {
+            connection.set_listed(Phase::Free);
+            self.list(listed).remove(self.connections, index);
+        }
+    }
+
+    /// Connections without a request.
+    pub(super) fn idle(&self) -> usize {
+        self.list(Phase::Idle).len() + self.list(Phase::Fresh).len()
     }
 
     /// How long connection `index` has been in its phase.
@@ -96,7 +114,10 @@ impl<'r> Lists<'r> {
     pub(super) fn rearm(&self, now: Instant) {
         self.armed.set(Instant::MAX);
         for phase in LISTED {
-            let _ = self.overstayed(phase, now, span(self.spans[phase as usize]));
+            if self.overstayed(phase, now, span(self.spans[phase as usize])).is_some() {
+                // A budget was used up before it was its turn.
+                self.arm(now);
+            }
         }
     }
 }

@@ -20,6 +20,7 @@
 mod driver;
 pub mod exchange;
 mod lists;
+mod probe;
 mod request;
 mod slot;
 mod stats;
@@ -31,20 +32,21 @@ use core::future::{Future, pending};
 use dustdevil_core::memory::Block;
 use dustdevil_core::poller::{Token, Transport};
 use dustdevil_core::reactor::{self, Reactor};
-use dustdevil_core::task::Slots;
 
 use crate::proto::{self, FieldRange};
 use crate::web::Application;
 use exchange::{Exchange, Fault, Sent};
+#[doc(hidden)]
+pub use probe::Probe;
 pub use stats::{Stats, StatsSnapshot};
 use tables::Shared;
 
 /// How much of everything a server has room for: values, chosen at run time or in a `const`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Connections at once. Full: the one that is idle longest is shed for a new one; if none is,
-    /// the new one waits in the listener's backlog until one is idle or has used up a second of
-    /// patience (see [`Limits::patience_ms`]).
+    /// Connections at once. Full: one more is accepted, and the one that is idle longest is shed
+    /// for it; if none is, others wait in the listener's backlog until one is idle or has used up
+    /// a second of patience (see [`Limits::patience_ms`]).
     pub connections: usize,
     /// Requests in work at once: each takes a slot with room for the largest handler's future.
     /// Full: a request waits, at most [`Limits::queue_ms`], then it is answered 503.
@@ -108,7 +110,8 @@ impl Capacity {
     /// What the server needs of its reactor.
     pub const fn reactor(&self) -> reactor::Capacity {
         reactor::Capacity {
-            sources: self.connections + 1 + self.other_sources,
+            // The listener, and the connection that is accepted before another is shed for it.
+            sources: self.connections + 2 + self.other_sources,
             timers: 2 * self.requests,
             groups: 1,
             tasks: self.requests + 1,
@@ -122,7 +125,12 @@ impl Capacity {
     }
 
     fn check(&self) {
-        assert!(self.connections >= 1 && self.requests >= 1, "{self:?}: nothing could be served");
+        assert!(
+            self.connections >= 1 && self.requests >= 1,
+            "{} connections, {} requests: nothing could be served",
+            self.connections,
+            self.requests
+        );
         assert!(
             self.heads > self.requests && self.heads < 1 << 16,
             "{} head buffers for {} requests: one more at least, 65,535 at most",
@@ -237,6 +245,12 @@ impl<'r, A: Application> Server<'r, A> {
         &self.shared.common.stats
     }
 
+    /// A look into the tables while it serves, for tests.
+    #[doc(hidden)]
+    pub fn probe(&self) -> Probe<'r> {
+        Probe { shared: self.shared }
+    }
+
     /// Serves connections of `listener` for ever. Dropping the future closes them all.
     ///
     /// # Panics
@@ -274,7 +288,7 @@ impl<'r, A: Application> Server<'r, A> {
 /// Everything behind `serve`, generic over the future that `handler` makes: its slots are cut from
 /// the block, so that nobody has to name its type.
 async fn drive<'r, P, F, H, S>(
-    mut memory: Block<'r>,
+    memory: Block<'r>,
     shared: &'r Shared<'r>,
     reactor: &'r Reactor<'_, P>,
     listener: Token,
@@ -286,8 +300,7 @@ async fn drive<'r, P, F, H, S>(
     H: Fn(Exchange<'r>) -> F,
     S: Future<Output = ()>,
 {
-    let slots = Slots::new(&mut memory, shared.capacity.requests);
-    let mut driver = driver::Driver::new(reactor, shared, slots, handler, listener);
+    let mut driver = driver::Driver::new(reactor, shared, memory, handler, listener);
     let mut stop = core::pin::pin!(stop);
     core::future::poll_fn(|cx| driver.poll(stop.as_mut(), cx)).await;
 }

@@ -8,13 +8,14 @@
 
 use core::future::Future;
 
+use dustdevil_core::nb;
 use dustdevil_core::poller::{Readiness, Token, Transport};
 use dustdevil_core::reactor::Close;
 
 use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
 use super::stats::add;
-use super::tables::{HeadEntry, Phase, split_head};
+use super::tables::{HeadBuffer, HeadEntry, Phase};
 use crate::proto::{BodyOut, Conn, Event, HeadOut, Reject, Status};
 
 /// Bytes of an error response: its head and one line.
@@ -57,39 +58,39 @@ where
     /// Reads a connection that has no head buffer yet, whatever its readiness says: nothing there
     /// leaves it as it was.
     pub(super) fn begin_head(&mut self, token: Token) {
-        let Some(index) = self.lease_head() else {
+        let Some(entry) = self.lease_head() else {
             if self.connection(token).phase() != Phase::AwaitHead {
                 self.enter(token, Phase::AwaitHead);
             }
             return;
         };
-        match self.read_head(token, self.entry(index)) {
-            Moved::Some => self.advance(token, index),
+        match self.read_head(token, entry) {
+            Moved::Some => self.advance(token, entry),
             Moved::Blocked => {
-                self.release_head(index);
+                self.release_head(entry);
                 if self.connection(token).phase() == Phase::AwaitHead {
                     self.enter(token, Phase::Idle);
                 }
             }
-            Moved::Gone => self.drop_connection(token, index),
+            Moved::Gone => self.drop_connection(token, entry),
         }
     }
 
     /// More bytes for a head under way, or for what was left unparsed.
     pub(super) fn head_ready(&mut self, token: Token) {
-        self.advance(token, self.connection(token).place.get());
+        self.advance(token, self.entry(self.connection(token).place.get()));
     }
 
     /// Parses and reads until there is a whole head, nothing to read, or an end.
-    fn advance(&mut self, token: Token, index: u16) {
-        let entry = self.entry(index);
+    #[inline(always)]
+    fn advance(&mut self, token: Token, entry: &'r HeadEntry<'r>) {
         loop {
             match self.parse(entry) {
-                Parsed::Head => return self.dispatch(token, index),
-                Parsed::Closed => return self.drop_connection(token, index),
+                Parsed::Head => return self.dispatch(token, entry),
+                Parsed::Closed => return self.drop_connection(token, entry),
                 Parsed::Reject(reject) => {
                     add(&self.common.stats.rejected);
-                    return self.refuse(token, index, reject);
+                    return self.refuse(token, entry, reject);
                 }
                 Parsed::More => {}
             }
@@ -97,8 +98,8 @@ where
             let moved = if readable { self.read_head(token, entry) } else { Moved::Blocked };
             match moved {
                 Moved::Some => {}
-                Moved::Blocked => return self.await_head(token, index),
-                Moved::Gone => return self.drop_connection(token, index),
+                Moved::Blocked => return self.await_head(token, entry),
+                Moved::Gone => return self.drop_connection(token, entry),
             }
         }
     }
@@ -112,7 +113,7 @@ where
                 return Parsed::More;
             }
             let mut buffer = entry.buffer.borrow_mut();
-            let (window, fields) = split_head(&mut buffer, self.common.fields);
+            let HeadBuffer { window, fields } = &mut *buffer;
             let input = window.get(start..end).unwrap_or_default();
             let limits = &self.common.proto_limits;
             match entry.conn.borrow_mut().recv(input, eof, fields, limits) {
@@ -134,9 +135,9 @@ where
         }
     }
 
+    #[inline(always)]
     fn read_head(&self, token: Token, entry: &HeadEntry<'_>) -> Moved {
-        let mut buffer = entry.buffer.borrow_mut();
-        let (window, _) = split_head(&mut buffer, self.common.fields);
+        let window = &mut entry.buffer.borrow_mut().window;
         let (start, end) = (entry.start.get(), entry.end.get());
         if start > 0 && (start == end || end == window.len()) {
             window.copy_within(start..end, 0);
@@ -161,10 +162,10 @@ where
 
     /// Waits for the rest of a head. Heads under way hold a bounded share of the buffers: beyond
     /// it the oldest is ended, so that a head which arrives whole always finds one.
-    fn await_head(&mut self, token: Token, index: u16) {
+    fn await_head(&mut self, token: Token, entry: &HeadEntry<'_>) {
         let connection = self.connection(token);
         if connection.phase() != Phase::Head {
-            connection.place.set(index);
+            connection.place.set(entry.index);
             self.enter(token, Phase::Head);
         }
         let capacity = &self.shared.capacity;
@@ -183,39 +184,40 @@ where
         true
     }
 
-    fn lease_head(&mut self) -> Option<u16> {
+    #[inline(always)]
+    fn lease_head(&mut self) -> Option<&'r HeadEntry<'r>> {
         if self.shared.heads.is_full() && !self.evict_head() {
             return None;
         }
-        let index = self.shared.heads.allot()? as u16;
-        let entry = self.entry(index);
+        let entry = self.entry(self.shared.heads.allot()? as u16);
         *entry.conn.borrow_mut() = Conn::server();
         entry.start.set(0);
         entry.end.set(0);
         entry.eof.set(false);
-        Some(index)
+        Some(entry)
     }
 
     /// Returns a head buffer, unless a handler has forgotten it: then it is never lent again.
-    pub(super) fn release_head(&mut self, index: u16) {
-        if self.entry(index).buffer.try_borrow_mut().is_ok() {
-            self.shared.heads.release(u32::from(index));
+    #[inline(always)]
+    pub(super) fn release_head(&self, entry: &HeadEntry<'_>) {
+        if entry.buffer.try_borrow_mut().is_ok() {
+            self.shared.heads.release(u32::from(entry.index));
         } else {
             log::warn!("a handler forgot its request head: one head buffer is lost");
         }
     }
 
-    /// Ends a connection in whose head buffer, `index`, nothing is left to answer.
-    fn drop_connection(&mut self, token: Token, index: u16) {
-        self.keep_head(token, index);
+    /// Ends a connection in whose head buffer nothing is left to answer.
+    fn drop_connection(&mut self, token: Token, entry: &HeadEntry<'_>) {
+        self.keep_head(token, entry);
         self.close(token, Close::Graceful);
     }
 
     /// Makes the head buffer the connection's, so that `close` returns both.
-    fn keep_head(&mut self, token: Token, index: u16) {
+    fn keep_head(&mut self, token: Token, entry: &HeadEntry<'_>) {
         let connection = self.connection(token);
         if connection.phase() != Phase::Head {
-            connection.place.set(index);
+            connection.place.set(entry.index);
             self.enter(token, Phase::Head);
         }
     }
@@ -223,10 +225,10 @@ where
     /// A phase's time is over: says so where something can be said, and ends the connection.
     pub(super) fn time_out(&mut self, token: Token) {
         let connection = self.connection(token);
-        let index = connection.place.get();
+        let place = connection.place.get();
         match connection.phase() {
-            Phase::Head => self.refuse(token, index, REQUEST_TIMEOUT),
-            Phase::AwaitSlot => self.refuse(token, index, NO_SLOT),
+            Phase::Head => self.refuse(token, self.entry(place), REQUEST_TIMEOUT),
+            Phase::AwaitSlot => self.refuse(token, self.entry(place), NO_SLOT),
             Phase::AwaitHead => {
                 self.say(token, &mut Conn::server(), NO_SLOT);
                 self.close(token, Close::Graceful);
@@ -237,19 +239,15 @@ where
     }
 
     /// Answers with an error and ends the connection, from a phase without a slot.
-    fn refuse(&mut self, token: Token, index: u16, reject: Reject) {
-        self.keep_head_in_phase(token, index);
-        self.say(token, &mut self.entry(index).conn.borrow_mut(), reject);
+    fn refuse(&mut self, token: Token, entry: &HeadEntry<'_>, reject: Reject) {
+        if self.connection(token).phase() != Phase::AwaitSlot {
+            self.keep_head(token, entry);
+        }
+        self.say(token, &mut entry.conn.borrow_mut(), reject);
         self.close(token, Close::Graceful);
     }
 
-    fn keep_head_in_phase(&mut self, token: Token, index: u16) {
-        if self.connection(token).phase() != Phase::AwaitSlot {
-            self.keep_head(token, index);
-        }
-    }
-
-    /// Writes an error response once; what a full socket does not take is lost.
+    /// Writes an error response; what a full socket does not take is lost.
     fn say(&self, token: Token, conn: &mut Conn, reject: Reject) {
         let mut out = [0; ERROR_BYTES_MAX];
         conn.close_after();
@@ -269,7 +267,12 @@ where
         };
         let Ok(mut len) = conn.send_head(&mut out, &head) else { return };
         len += conn.send_body(body, out.get_mut(len..).unwrap_or_default()).1;
-        let _ = self.reactor.write_whole(token, out.get(..len).unwrap_or_default());
+        let mut rest = out.get(..len).unwrap_or_default();
+        while !rest.is_empty()
+            && let Ok(taken) = self.reactor.write_whole(token, rest)
+        {
+            rest = rest.get(taken..).unwrap_or_default();
+        }
     }
 }
 

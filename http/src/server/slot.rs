@@ -20,6 +20,7 @@
 use core::future::Future;
 use core::task::{Context, Poll};
 
+use dustdevil_core::nb;
 use dustdevil_core::poller::{Readiness, Token, Transport};
 use dustdevil_core::reactor::Close;
 use dustdevil_core::time::{Duration, Instant};
@@ -28,7 +29,7 @@ use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
 use super::request::{ERROR_BYTES_MAX, Moved, NO_SLOT, Parsed, REQUEST_TIMEOUT, error_line};
 use super::stats::add;
-use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT, split_head};
+use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT};
 use crate::proto::{BodyKind, BodyOut, Conn, HeadOut, Reject, SendError, Status};
 
 /// Requests of one connection answered in a row before others get their turn.
@@ -62,56 +63,52 @@ where
     H: Fn(Exchange<'r>) -> F,
 {
     /// Gives a whole head a slot and starts its handler; without one it waits.
-    pub(super) fn dispatch(&mut self, token: Token, index: u16) {
+    #[inline(always)]
+    pub(super) fn dispatch(&mut self, token: Token, entry: &'r HeadEntry<'r>) {
         let connection = self.connection(token);
         let Some(slot) = self.shared.answers.allot() else {
-            connection.place.set(index);
+            connection.place.set(entry.index);
             self.enter(token, Phase::AwaitSlot);
             self.press_slots();
             return;
         };
-        let slot = slot as u16;
-        connection.place.set(slot);
-        self.enter(token, Phase::Slot);
-        let answer = self.answer(slot);
+        let answer = self.answer(slot as u16);
+        connection.place.set(answer.slot);
+        connection.set_phase(Phase::Slot);
         answer.token.set(Some(token));
-        answer.entry.set(Some(self.entry(index)));
-        answer.entry_index.set(index);
+        answer.entry.set(Some(entry));
         answer.gone.set(false);
-        answer.pressed.set(0);
-        self.common.stats.in_work.set(self.shared.answers.len() as u32);
-        self.start(slot);
-        self.run(slot);
+        self.start(answer, entry);
+        self.run(answer);
+        if connection.phase() == Phase::Slot {
+            // It could not be answered at once.
+            self.lists.leave(token.index() as u32);
+        }
     }
 
     /// Makes the handler's future for the head in the slot's entry.
-    fn start(&mut self, slot: u16) {
-        let answer = self.answer(slot);
-        let Some(entry) = answer.entry.get() else { return };
+    #[inline(always)]
+    fn start(&mut self, answer: &'r Answer<'r>, entry: &'r HeadEntry<'r>) {
         answer.stage.set(Stage::Handling);
         answer.rejected.set(None);
         answer.wants.set(0);
         answer.began.set(self.now);
-        answer.peer_wait.set(None);
-        answer.waited.set(Duration::ZERO);
-        answer.progress.set(0);
-        answer.drained.set(0);
+        answer.paused.set(false);
         if self.stopping() {
             entry.conn.borrow_mut().close_after();
         }
         add(&self.common.stats.requests);
         let future = (self.handler)(Exchange::new(answer, entry, self.handle));
-        self.slots.put(usize::from(slot) - 1, future);
+        self.slots.put(answer.task(), future);
     }
 
     /// Runs a slot until it waits or is released. In the middle of a flush it does nothing.
-    pub(super) fn run(&mut self, slot: u16) {
-        let answer = self.answer(slot);
+    pub(super) fn run(&mut self, answer: &'r Answer<'r>) {
         for _ in 0..REQUESTS_IN_A_ROW_MAX {
-            if answer.stage.get() == Stage::Handling && !self.handle_request(slot) {
+            if answer.stage.get() == Stage::Handling && !self.handle_request(answer) {
                 return;
             }
-            match self.next_request(slot) {
+            match self.next_request(answer) {
                 Then::Another => {}
                 Then::Done => return,
             }
@@ -119,21 +116,21 @@ where
         // Others first: what is answered so far leaves, and this slot runs again next turn.
         if let Some(token) = answer.token.get() {
             let _ = self.flush(token, answer);
-            self.reactor.task_waker(self.group, usize::from(slot) - 1).wake();
+            self.wakers[answer.task()].wake_by_ref();
         }
     }
 
     /// Polls the handler as long as that moves something; whether it is done.
-    fn handle_request(&mut self, slot: u16) -> bool {
-        let answer = self.answer(slot);
+    #[inline(always)]
+    fn handle_request(&mut self, answer: &'r Answer<'r>) -> bool {
         let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else {
             return false;
         };
-        let task = usize::from(slot) - 1;
-        let waker = self.reactor.task_waker(self.group, task);
+        let task = answer.task();
+        let waker = &self.wakers[task];
         for _ in 0..POLLS_IN_A_ROW_MAX {
             answer.wants.set(0);
-            if let Poll::Ready(result) = self.slots.poll(task, &mut Context::from_waker(&waker)) {
+            if let Poll::Ready(result) = self.slots.poll(task, &mut Context::from_waker(waker)) {
                 self.conclude(answer, entry, result);
                 return true;
             }
@@ -157,7 +154,9 @@ where
             }
             answer.wake_foreign(&waker);
         }
-        waker.wake();
+        // It will be polled: what has moved is there for it, and no event may add to that.
+        answer.wants.set(0);
+        waker.wake_by_ref();
         false
     }
 
@@ -175,7 +174,7 @@ where
         if start < end {
             // A line of framing that began behind the head goes on in the body's buffer.
             let Ok(buffer) = entry.buffer.try_borrow() else { return Moved::Gone };
-            let part = buffer.get(start..end).unwrap_or_default();
+            let part = buffer.window.get(start..end).unwrap_or_default();
             let Some(place) = body.room().get_mut(..part.len()) else { return Moved::Gone };
             place.copy_from_slice(part);
             body.end += part.len();
@@ -192,7 +191,7 @@ where
             }
             Ok(len) => {
                 body.end += len;
-                answer.moved(len);
+                answer.count_moved(len);
                 Moved::Some
             }
             Err(nb::Error::WouldBlock) => Moved::Blocked,
@@ -204,13 +203,10 @@ where
     fn flush(&self, token: Token, answer: &Answer<'_>) -> Flushed {
         let mut out = answer.out.borrow_mut();
         while !out.is_empty() {
-            if !self.reactor.readiness(token).intersects(Readiness::WRITE) {
-                return Flushed::Blocked;
-            }
             match self.reactor.write_whole(token, out.used()) {
                 Ok(len) => {
                     out.consume(len);
-                    answer.moved(len);
+                    answer.count_moved(len);
                 }
                 Err(nb::Error::WouldBlock) => return Flushed::Blocked,
                 Err(nb::Error::Other(_)) => {
@@ -289,19 +285,22 @@ where
     }
 
     /// A response is in the out buffer: goes on to the next request in the window, or flushes.
-    fn next_request(&mut self, slot: u16) -> Then {
-        let answer = self.answer(slot);
+    #[inline(always)]
+    fn next_request(&mut self, answer: &'r Answer<'r>) -> Then {
         let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else {
             return Then::Done;
         };
         if answer.gone.get() {
+            // What was answered before the failure is not held back.
+            let _ = self.flush(token, answer);
             self.close(token, Close::Abort);
             return Then::Done;
         }
         if answer.stage.get() == Stage::Flushing && self.begins_next(answer, entry) {
-            match self.parse(entry) {
+            let unread = entry.start.get() < entry.end.get() || entry.eof.get();
+            match if unread { self.parse(entry) } else { Parsed::More } {
                 Parsed::Head => {
-                    self.start(slot);
+                    self.start(answer, entry);
                     return Then::Another;
                 }
                 Parsed::Reject(reject) => {
@@ -312,7 +311,7 @@ where
                 Parsed::More => {}
             }
         }
-        self.finish(slot, token, answer, entry);
+        self.finish(token, answer, entry);
         Then::Done
     }
 
@@ -335,9 +334,8 @@ where
         if !body.is_empty() {
             // All of the window was consumed before the body's buffer was filled, and it is as
             // large at least: checked at start-up.
-            let (window, _) = split_head(&mut buffer, self.common.fields);
             let len = body.used().len();
-            if let Some(place) = window.get_mut(..len) {
+            if let Some(place) = buffer.window.get_mut(..len) {
                 place.copy_from_slice(body.used());
             }
             entry.start.set(0);
@@ -348,7 +346,7 @@ where
     }
 
     /// Sends what is left of the responses, reads what is left of the body, releases the slot.
-    fn finish(&mut self, slot: u16, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) {
+    fn finish(&mut self, token: Token, answer: &'r Answer<'r>, entry: &'r HeadEntry<'r>) {
         match self.flush(token, answer) {
             Flushed::All => {}
             Flushed::Blocked => return self.pause(answer, entry, true),
@@ -362,13 +360,14 @@ where
             return self.close(token, Close::Graceful);
         }
         if !in_body {
-            return self.release(slot, token, entry);
+            return self.release(token, answer, entry);
         }
         if entry.facts.get().expect_continue || matches!(entry.facts.get().body, BodyKind::None) {
             // Whether the body will come nobody can know.
             return self.close(token, Close::Graceful);
         }
         if answer.stage.replace(Stage::Draining) != Stage::Draining {
+            answer.drained.set(0);
             let drain = Duration::from_millis(u64::from(self.common.limits.drain_ms));
             answer.deadline.set(self.now + drain);
             self.lists.arm(answer.deadline.get());
@@ -377,7 +376,7 @@ where
             Moved::Some => {
                 answer.stage.set(Stage::Flushing);
                 // One more look: another request may stand behind the body.
-                self.reactor.task_waker(self.group, usize::from(slot) - 1).wake();
+                self.wakers[answer.task()].wake_by_ref();
             }
             Moved::Blocked => {}
             Moved::Gone => self.close(token, Close::Graceful),
@@ -408,16 +407,16 @@ where
     }
 
     /// The slot's work is done: the connection is idle, or has the beginning of another head.
-    fn release(&mut self, slot: u16, token: Token, entry: &HeadEntry<'_>) {
-        let index = self.answer(slot).entry_index.get();
-        self.free_slot(slot);
+    #[inline]
+    fn release(&mut self, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) {
+        self.free_slot(answer);
         let connection = self.connection(token);
         if entry.start.get() == entry.end.get() && !entry.eof.get() {
-            self.release_head(index);
+            self.release_head(entry);
             connection.place.set(0);
             self.enter(token, Phase::Idle);
         } else {
-            connection.place.set(index);
+            connection.place.set(entry.index);
             self.enter(token, Phase::Head);
         }
         if self.stopping() && connection.phase() == Phase::Idle {
@@ -429,34 +428,38 @@ where
         }
     }
 
-    fn free_slot(&mut self, slot: u16) {
-        let answer = self.answer(slot);
-        self.slots.remove(usize::from(slot) - 1);
+    /// Returns a slot whose handler's future is gone.
+    #[inline(always)]
+    fn free_slot(&mut self, answer: &Answer<'_>) {
         answer.token.set(None);
         answer.entry.set(None);
         answer.deadline.set(Instant::MAX);
-        answer.out.borrow_mut().clear();
-        answer.body.borrow_mut().clear();
-        for waker in [&answer.body_waker, &answer.out_waker, &answer.gone_waker] {
-            waker.take();
+        if answer.wakers_set.take() {
+            for waker in [&answer.body_waker, &answer.out_waker, &answer.gone_waker] {
+                waker.take();
+            }
         }
-        self.shared.answers.release(u32::from(slot));
-        self.common.stats.in_work.set(self.shared.answers.len() as u32);
+        self.shared.answers.release(u32::from(answer.slot));
     }
 
     /// Returns a slot and its head buffer, in any stage.
     pub(super) fn release_slot(&mut self, slot: u16) {
-        let index = self.answer(slot).entry_index.get();
-        self.free_slot(slot);
-        self.release_head(index);
+        let answer = self.answer(slot);
+        let entry = answer.entry.get();
+        self.slots.remove(answer.task());
+        answer.out.borrow_mut().clear();
+        answer.body.borrow_mut().clear();
+        self.free_slot(answer);
+        if let Some(entry) = entry {
+            self.release_head(entry);
+        }
     }
 
     // ---- events and deadlines
 
     /// An event for a connection whose request has a slot.
     pub(super) fn slot_ready(&mut self, token: Token, ready: Readiness) {
-        let slot = self.connection(token).place.get();
-        let answer = self.answer(slot);
+        let answer = self.answer(self.connection(token).place.get());
         let Some(entry) = answer.entry.get() else { return };
         if ready.intersects(Readiness::GONE) && answer.stage.get() != Stage::Handling {
             return self.close(token, Close::Graceful);
@@ -471,28 +474,34 @@ where
                 let body = wants & WANTS_BODY != 0
                     && self.fill_body(token, answer, entry) != Moved::Blocked;
                 if gone || room || body {
-                    let waker = self.reactor.task_waker(self.group, usize::from(slot) - 1);
-                    answer.wake_foreign(&waker);
-                    self.run(slot);
+                    answer.wake_foreign(&self.wakers[answer.task()]);
+                    self.run(answer);
                 } else {
                     self.pause(answer, entry, flushed == Flushed::Blocked);
                 }
             }
-            Stage::Flushing | Stage::Draining => self.run(slot),
+            Stage::Flushing | Stage::Draining => self.run(answer),
         }
     }
 
     /// Sets the slot's next deadline: by its peer's progress, or by its handler's time.
     fn pause(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, blocked: bool) {
         let limits = &self.common.limits;
-        self.end_wait(answer);
+        let was_paused = answer.paused.replace(true);
+        if was_paused {
+            self.end_wait(answer);
+        } else {
+            answer.peer_wait.set(None);
+            answer.restart_progress();
+        }
         let millis = |ms: u32| Duration::from_millis(u64::from(ms));
         let deadline = if answer.gone.get() {
-            self.now + millis(limits.grace_ms)
+            // However often its handler wakes up, the grace is granted once.
+            let before = if was_paused { answer.deadline.get() } else { Instant::MAX };
+            before.min(self.now + millis(limits.grace_ms))
         } else if blocked || answer.wants.get() & WANTS_BODY != 0 {
-            if answer.progress.get() >= limits.progress_bytes_min {
-                answer.progress.set(0);
-                answer.waited.set(Duration::ZERO);
+            if answer.moved_since(&answer.progress_mark) >= limits.progress_bytes_min {
+                answer.restart_progress();
             }
             answer.peer_wait.set(Some(self.now));
             let left = millis(limits.progress_ms).as_micros();
@@ -521,33 +530,31 @@ where
                 continue;
             }
             if answer.deadline.get() <= self.now {
-                self.slot_expired(slot);
+                self.slot_expired(answer);
             }
             self.lists.arm(answer.deadline.get());
         }
     }
 
-    fn slot_expired(&mut self, slot: u16) {
-        let answer = self.answer(slot);
+    fn slot_expired(&mut self, answer: &'r Answer<'r>) {
         let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else { return };
         let waits = answer.peer_wait.get().is_some();
-        if waits && answer.progress.get() >= self.common.limits.progress_bytes_min {
+        if waits && answer.moved_since(&answer.progress_mark) >= self.common.limits.progress_bytes_min {
             return self.pause(answer, entry, true);
         }
         add(&self.common.stats.timed_out);
         match answer.stage.get() {
             Stage::Draining => self.close(token, Close::Graceful),
-            Stage::Handling if waits => self.cut_short(slot, REQUEST_TIMEOUT),
-            Stage::Handling if !answer.gone.get() => self.cut_short(slot, LATE),
+            Stage::Handling if waits => self.cut_short(answer, REQUEST_TIMEOUT),
+            Stage::Handling if !answer.gone.get() => self.cut_short(answer, LATE),
             _ => self.close(token, Close::Abort),
         }
     }
 
     /// Drops a handler's future; answers with an error unless its response has begun.
-    fn cut_short(&mut self, slot: u16, reject: Reject) {
-        let answer = self.answer(slot);
+    fn cut_short(&mut self, answer: &'r Answer<'r>, reject: Reject) {
         let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else { return };
-        self.slots.remove(usize::from(slot) - 1);
+        self.slots.remove(answer.task());
         self.end_wait(answer);
         answer.stage.set(Stage::Flushing);
         if entry.conn.borrow().send_started() {
@@ -562,7 +569,7 @@ where
         if answer.gone.get() {
             return self.close(token, Close::Abort);
         }
-        self.finish(slot, token, answer, entry);
+        self.finish(token, answer, entry);
     }
 
     // ---- who waits for a slot
@@ -581,38 +588,39 @@ where
             None => {
                 self.pressed_since = Some(self.now);
                 self.lists.arm(self.now + patience);
-                slots.for_each(|slot| self.answer(slot).pressed.set(0));
+                slots.for_each(|slot| {
+                    let answer = self.answer(slot);
+                    answer.pressed_mark.set(answer.moved.get());
+                });
                 return false;
             }
         }
-        let waits = |slot: &u16| {
-            let answer = self.answer(*slot);
-            answer.token.get().is_some()
-                && (answer.peer_wait.get().is_some() || answer.stage.get() == Stage::Draining)
-        };
-        let least = slots.clone().filter(waits).min_by_key(|&slot| self.answer(slot).pressed.get());
+        let shared = self.shared;
+        let waits = |slot: &u16| shared.answers.entries()[usize::from(*slot)].waits_for_peer();
+        let least = slots.clone().filter(waits).min_by_key(|&slot| {
+            let answer = self.answer(slot);
+            answer.moved_since(&answer.pressed_mark)
+        });
         self.pressed_since = None;
         let Some(least) = least else { return false };
         // All that are as slow as a peer may be over a longer time, and the slowest in any case.
         let limits = &self.common.limits;
         let slow = limits.progress_bytes_min.saturating_mul(limits.patience_ms)
             / limits.progress_ms.max(1);
-        for slot in slots {
-            if waits_still(self.answer(slot))
-                && (slot == least || self.answer(slot).pressed.get() < slow)
-            {
+        for slot in slots.filter(waits) {
+            let answer = self.answer(slot);
+            if slot == least || answer.moved_since(&answer.pressed_mark) < slow {
                 add(&self.common.stats.shed);
-                self.cut_short_or_close(slot);
+                self.cut_short_or_close(answer);
             }
         }
         true
     }
 
-    fn cut_short_or_close(&mut self, slot: u16) {
-        let answer = self.answer(slot);
+    fn cut_short_or_close(&mut self, answer: &'r Answer<'r>) {
         let Some(token) = answer.token.get() else { return };
         match answer.stage.get() {
-            Stage::Handling => self.cut_short(slot, REQUEST_TIMEOUT),
+            Stage::Handling => self.cut_short(answer, REQUEST_TIMEOUT),
             Stage::Flushing => self.close(token, Close::Abort),
             Stage::Draining => self.close(token, Close::Graceful),
         }
@@ -630,8 +638,8 @@ where
             }
             let Some(index) = self.next_waiting() else { break };
             let Some(token) = self.reactor.token_at(index as usize) else { break };
-            let place = self.connection(token).place.get();
-            self.dispatch(token, place);
+            let entry = self.entry(self.connection(token).place.get());
+            self.dispatch(token, entry);
             if self.connection(token).phase() == Phase::AwaitSlot {
                 break;
             }
@@ -661,12 +669,18 @@ where
     }
 }
 
-fn waits_still(answer: &Answer<'_>) -> bool {
-    answer.token.get().is_some()
-        && (answer.peer_wait.get().is_some() || answer.stage.get() == Stage::Draining)
-}
-
 impl Answer<'_> {
+    /// Whether the slot is held up by its peer alone.
+    fn waits_for_peer(&self) -> bool {
+        let waits = self.paused.get() && self.peer_wait.get().is_some();
+        self.token.get().is_some() && (waits || self.stage.get() == Stage::Draining)
+    }
+
+    fn restart_progress(&self) {
+        self.progress_mark.set(self.moved.get());
+        self.waited.set(Duration::ZERO);
+    }
+
     /// Wakes those of the handler's waits that do not go through its own task: futures inside a
     /// combinator with wakers of its own.
     fn wake_foreign(&self, own: &core::task::Waker) {

@@ -44,7 +44,7 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Free,
         Self::Fresh,
         Self::Idle,
@@ -52,7 +52,13 @@ impl Phase {
         Self::AwaitHead,
         Self::AwaitSlot,
         Self::Slot,
+        Self::Free,
     ];
+
+    /// Whether the connections in it stand on a list.
+    pub(super) const fn is_listed(self) -> bool {
+        !matches!(self, Self::Free | Self::Slot)
+    }
 }
 
 /// One connection, in every phase. All zero bits: free.
@@ -64,6 +70,8 @@ pub(super) struct Connection {
     /// The head buffer or the slot it holds, by its phase; 0: none.
     pub(super) place: Cell<u16>,
     phase: Cell<u8>,
+    /// The phase on whose list it stands; `Free`: on none.
+    listed: Cell<u8>,
 }
 
 const _: () = assert!(size_of::<Connection>() <= 16);
@@ -76,12 +84,20 @@ impl Linked for Connection {
 
 impl Connection {
     pub(super) fn phase(&self) -> Phase {
-        // INVARIANT: `phase` was set from a `Phase`.
-        Phase::ALL.get(usize::from(self.phase.get())).copied().unwrap_or(Phase::Free)
+        // INVARIANT: `phase` was set from a `Phase`; the mask spares the check.
+        Phase::ALL[usize::from(self.phase.get() & 7)]
     }
 
     pub(super) fn set_phase(&self, phase: Phase) {
         self.phase.set(phase as u8);
+    }
+
+    pub(super) fn listed(&self) -> Phase {
+        Phase::ALL[usize::from(self.listed.get() & 7)]
+    }
+
+    pub(super) fn set_listed(&self, phase: Phase) {
+        self.listed.set(phase as u8);
     }
 }
 
@@ -90,9 +106,11 @@ impl Connection {
 /// The buffer's front is the window of bytes from the peer, its tail the table of fields.
 pub(super) struct HeadEntry<'r> {
     next: Cell<u32>,
+    /// Its own place in the table.
+    pub(super) index: u16,
     /// Frozen (borrowed) while a handler holds the head. One that was forgotten by its handler
     /// stays borrowed, and this entry is never lent again.
-    pub(super) buffer: RefCell<&'r mut [u8]>,
+    pub(super) buffer: RefCell<HeadBuffer<'r>>,
     pub(super) conn: RefCell<Conn>,
     /// The window's bytes from `start` to `end` are not consumed yet.
     pub(super) start: Cell<usize>,
@@ -110,19 +128,22 @@ impl Chained for HeadEntry<'_> {
     }
 }
 
-/// Splits a head buffer into the window and the table of fields.
-pub(super) fn split_head(buffer: &mut [u8], fields: usize) -> (&mut [u8], &mut [FieldRange]) {
-    let at = buffer.len().saturating_sub(fields * size_of::<FieldRange>());
-    let (window, table) = buffer.split_at_mut(at);
-    // The tail is a whole number of entries and 2-aligned, because buffers are cut from words.
-    (window, <[FieldRange]>::mut_from_bytes(table).unwrap_or_default())
+/// The two parts of a head buffer.
+pub(super) struct HeadBuffer<'r> {
+    /// Bytes from the peer.
+    pub(super) window: &'r mut [u8],
+    /// The fields of the head under work, as ranges of the window.
+    pub(super) fields: &'r mut [FieldRange],
 }
 
-/// The fields of a head, for reading.
-pub(super) fn fields_of(buffer: &[u8], fields: usize, used: usize) -> &[FieldRange] {
-    let at = buffer.len().saturating_sub(fields * size_of::<FieldRange>());
-    let table = buffer.get(at..).and_then(|tail| <[FieldRange]>::ref_from_bytes(tail).ok());
-    table.and_then(|table| table.get(..used)).unwrap_or_default()
+impl<'r> HeadBuffer<'r> {
+    /// Splits `bytes`, whose tail becomes the table of `fields` entries.
+    fn new(bytes: &'r mut [u8], fields: usize) -> Self {
+        let at = bytes.len().saturating_sub(fields * size_of::<FieldRange>());
+        let (window, table) = bytes.split_at_mut(at);
+        // The tail is a whole number of entries and 2-aligned: buffers are cut from words.
+        Self { window, fields: <[FieldRange]>::mut_from_bytes(table).unwrap_or_default() }
+    }
 }
 
 /// A buffer whose bytes from `start` to `end` are in use.
@@ -188,11 +209,12 @@ pub(super) const WANTS_OUT: u8 = 2;
 /// The record of a slot: what a handler's [`Exchange`](super::exchange::Exchange) points to.
 pub(super) struct Answer<'r> {
     next: Cell<u32>,
+    /// Its own place in the table.
+    pub(super) slot: u16,
     pub(super) common: &'r Common<'r>,
     /// The connection's source; `None`: the slot is free.
     pub(super) token: Cell<Option<Token>>,
     pub(super) entry: Cell<Option<&'r HeadEntry<'r>>>,
-    pub(super) entry_index: Cell<u16>,
     pub(super) stage: Cell<Stage>,
     pub(super) body: RefCell<Window<'r>>,
     pub(super) out: RefCell<Window<'r>>,
@@ -202,6 +224,8 @@ pub(super) struct Answer<'r> {
     pub(super) rejected: Cell<Option<Reject>>,
     /// The pattern of the route that was chosen; parameters are read through it.
     pub(super) route: Cell<&'static str>,
+    /// Whether one of the next three is set.
+    pub(super) wakers_set: Cell<bool>,
     pub(super) body_waker: Cell<Option<Waker>>,
     pub(super) out_waker: Cell<Option<Waker>>,
     pub(super) gone_waker: Cell<Option<Waker>>,
@@ -209,14 +233,17 @@ pub(super) struct Answer<'r> {
     pub(super) began: Cell<Instant>,
     /// When the slot is looked at next; never, where it waits for its handler alone.
     pub(super) deadline: Cell<Instant>,
+    /// Whether this request was paused before; only then the next three mean something.
+    pub(super) paused: Cell<bool>,
     /// The slot waits for its peer since then.
     pub(super) peer_wait: Cell<Option<Instant>>,
-    /// How long it has waited for its peer since `progress` was zero.
+    /// How long it has waited for its peer since `moved` stood at `progress_mark`.
     pub(super) waited: Cell<Duration>,
-    /// Bytes moved from or to the peer meanwhile.
-    pub(super) progress: Cell<u32>,
-    /// The same since requests wait for a slot.
-    pub(super) pressed: Cell<u32>,
+    /// Bytes moved from or to the peer; wraps.
+    pub(super) moved: Cell<u32>,
+    pub(super) progress_mark: Cell<u32>,
+    /// Where `moved` stood when requests began to wait for a slot.
+    pub(super) pressed_mark: Cell<u32>,
     /// Bytes of body that were thrown away.
     pub(super) drained: Cell<u32>,
 }
@@ -228,10 +255,19 @@ impl Chained for Answer<'_> {
 }
 
 impl Answer<'_> {
-    pub(super) fn moved(&self, len: usize) {
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.progress.set(self.progress.get().saturating_add(len));
-        self.pressed.set(self.pressed.get().saturating_add(len));
+    /// The number of its future and of its waker; entry 0 of the table has neither.
+    pub(super) fn task(&self) -> usize {
+        usize::from(self.slot) - 1
+    }
+
+    /// Counts bytes that the peer has sent or taken.
+    pub(super) fn count_moved(&self, len: usize) {
+        self.moved.set(self.moved.get().wrapping_add(len as u32));
+    }
+
+    /// Bytes moved since the mark.
+    pub(super) fn moved_since(&self, mark: &Cell<u32>) -> u32 {
+        self.moved.get().wrapping_sub(mark.get())
     }
 }
 
@@ -240,7 +276,6 @@ pub(super) struct Common<'r> {
     pub(super) stats: Stats,
     pub(super) limits: Limits,
     pub(super) proto_limits: proto::Limits,
-    pub(super) fields: usize,
     pub(super) handle: Cell<Option<Handle<'r>>>,
     pub(super) prefix: RefCell<Prefix>,
     prefix_until: Cell<Instant>,
@@ -280,6 +315,7 @@ pub(super) const fn bytes(capacity: &Capacity) -> usize {
         + room::<Answer<'static>>(capacity.requests + 1)
         + (room::<u8>(capacity.body_bytes) + room::<u8>(capacity.out_bytes)) * capacity.requests
         + room::<Shared<'static>>(1)
+        + room::<Waker>(capacity.requests)
 }
 
 pub(super) fn place<'r>(
@@ -289,7 +325,10 @@ pub(super) fn place<'r>(
 ) -> &'r Shared<'r> {
     let mut prefix = Prefix::new();
     let named = prefix.render(limits.server_name, Some(&[b'x'; 29]));
-    assert!(named.is_ok(), "server_name {:?}: {named:?}", limits.server_name);
+    if let Err(error) = named {
+        // Not `{:?}`, which brings Unicode's tables along: 5 KB of flash.
+        panic!("server_name \"{}\": {error}", limits.server_name);
+    }
     let proto_limits = proto::Limits {
         head_bytes_max: capacity.window_bytes(),
         body_bytes_max: limits.body_bytes_max,
@@ -299,7 +338,6 @@ pub(super) fn place<'r>(
         stats: Stats::default(),
         limits,
         proto_limits,
-        fields: capacity.fields,
         handle: Cell::new(None),
         prefix: RefCell::new(prefix),
         prefix_until: Cell::new(Instant::ZERO),
@@ -313,9 +351,14 @@ pub(super) fn place<'r>(
 
 fn fill_heads<'r>(block: &mut Block<'r>, capacity: &Capacity) -> Slab<'r, HeadEntry<'r>> {
     let mut buffers = block.split(room::<u8>(capacity.head_bytes) * capacity.heads);
+    let mut buffer = |index: usize| match index {
+        0 => HeadBuffer::new(buffers.bytes(0), 0),
+        _ => HeadBuffer::new(buffers.bytes(capacity.head_bytes), capacity.fields),
+    };
     Slab::new(block.fill(capacity.heads + 1, |index| HeadEntry {
         next: Cell::new(0),
-        buffer: RefCell::new(buffers.bytes(if index == 0 { 0 } else { capacity.head_bytes })),
+        index: index as u16,
+        buffer: RefCell::new(buffer(index)),
         conn: RefCell::new(Conn::server()),
         start: Cell::new(0),
         end: Cell::new(0),
@@ -338,10 +381,10 @@ fn fill_answers<'r>(
     };
     Slab::new(block.fill(capacity.requests + 1, |index| Answer {
         next: Cell::new(0),
+        slot: index as u16,
         common,
         token: Cell::new(None),
         entry: Cell::new(None),
-        entry_index: Cell::new(0),
         stage: Cell::new(Stage::Handling),
         body: window(index, capacity.body_bytes),
         out: window(index, capacity.out_bytes),
@@ -349,15 +392,18 @@ fn fill_answers<'r>(
         gone: Cell::new(false),
         rejected: Cell::new(None),
         route: Cell::new(""),
+        wakers_set: Cell::new(false),
         body_waker: Cell::new(None),
         out_waker: Cell::new(None),
         gone_waker: Cell::new(None),
         began: Cell::new(Instant::ZERO),
         deadline: Cell::new(Instant::MAX),
+        paused: Cell::new(false),
         peer_wait: Cell::new(None),
         waited: Cell::new(Duration::ZERO),
-        progress: Cell::new(0),
-        pressed: Cell::new(0),
+        moved: Cell::new(0),
+        progress_mark: Cell::new(0),
+        pressed_mark: Cell::new(0),
         drained: Cell::new(0),
     }))
 }

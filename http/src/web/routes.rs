@@ -49,8 +49,9 @@ pub enum Match {
 
 /// The first route that answers `head`, whose parameters are then found through it. `HEAD` is
 /// answered by a `GET` route where there is none of its own; the machine sends no body then.
+#[inline(always)]
 pub fn find(table: &'static [Route], head: &RequestHead<'_>) -> Match {
-    let (method, path) = (head.method(), head.path());
+    let (method, path) = head.start();
     let matched = select(table, method, path);
     if let Match::Found(index) = matched
         && let Some(route) = table.get(index)
@@ -60,12 +61,13 @@ pub fn find(table: &'static [Route], head: &RequestHead<'_>) -> Match {
     matched
 }
 
-fn select(table: &[Route], method: Method, path: &str) -> Match {
+#[inline(always)]
+fn select(table: &[Route], method: Method, path: &[u8]) -> Match {
     let mut others = 0;
     let mut get = None;
     for (index, route) in table.iter().enumerate() {
         let matches =
-            if route.literal { route.pattern == path } else { matches(route.pattern, path) };
+            if route.literal { route.pattern.as_bytes() == path } else { matches(route.pattern, path) };
         if !matches {
             continue;
         }
@@ -102,23 +104,21 @@ pub(crate) fn param<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p 
     None
 }
 
-fn matches(pattern: &str, path: &str) -> bool {
-    let mut parts = pattern.split('/');
-    let mut rest = Some(path);
-    for part in parts.by_ref() {
-        let Some(path) = rest else { return false };
-        let (segment, behind) = match path.split_once('/') {
-            Some((segment, behind)) => (segment, Some(behind)),
-            None => (path, None),
-        };
-        match placeholder(part) {
-            Some(key) if key.ends_with('*') => return true,
-            Some(_) if segment.is_empty() => return false,
-            None if segment != part => return false,
-            _ => rest = behind,
+fn matches(pattern: &str, path: &[u8]) -> bool {
+    let mut segments = path.split(|&byte| byte == b'/');
+    for part in pattern.split('/') {
+        let key = placeholder(part);
+        if key.is_some_and(|key| key.ends_with('*')) {
+            // The rest of the path, which begins behind a slash.
+            return segments.next().is_some();
+        }
+        let Some(segment) = segments.next() else { return false };
+        let fits = if key.is_some() { !segment.is_empty() } else { segment == part.as_bytes() };
+        if !fits {
+            return false;
         }
     }
-    rest.is_none()
+    segments.next().is_none()
 }
 
 fn placeholder(part: &str) -> Option<&str> {
@@ -320,7 +320,7 @@ mod tests {
             ("/{a}/{b}", "/1/2", true),
             ("/{a}/{b}", "/1", false),
         ] {
-            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+            assert_eq!(matches(pattern, path.as_bytes()), expected, "{pattern} {path}");
         }
     }
 
@@ -358,7 +358,7 @@ mod tests {
             (Method::Head, "/z", Match::OtherMethods(all(&[Method::Put]))),
             (Method::Get, "/q", Match::NotFound),
         ] {
-            assert_eq!(select(TABLE, method, path), expected, "{method:?} {path}");
+            assert_eq!(select(TABLE, method, path.as_bytes()), expected, "{method:?} {path}");
         }
     }
 

@@ -3,11 +3,12 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
+use dustdevil_core::embedded_io::ErrorKind;
+use dustdevil_core::nb;
+use dustdevil_core::nb::Error::{Other, WouldBlock};
 use dustdevil_core::poller::{Error, Io, Poller, Token, Transport};
 use dustdevil_core::time::{Clock, Duration};
 use dustdevil_std::Epoll;
-use embedded_io::ErrorKind;
-use nb::Error::{Other, WouldBlock};
 use rustix::net::sockopt;
 
 use crate::util::{LOOPBACK, PATIENCE, World, event, reset};

@@ -155,11 +155,12 @@ mod child {
     use std::net::TcpStream;
     use std::process::{ExitCode, exit};
 
+    use dustdevil_core::embedded_io::ErrorKind;
+    use dustdevil_core::nb;
     use dustdevil_core::poller::{Error, Transport};
     use dustdevil_core::reactor::Reactor;
     use dustdevil_std::percore::{Worker, run};
     use dustdevil_std::{Epoll, Options, zeroed};
-    use embedded_io::ErrorKind;
     use rustix::process::{Resource, Rlimit, setrlimit};
 
     use crate::util::{CAPACITY, World};

@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use dustdevil_core::nb;
 use dustdevil_core::poller::{Error, Event, Io, Poller, Token, Transport};
 use dustdevil_core::reactor::Capacity;
 use dustdevil_core::time::{self, Clock, Instant};
