@@ -50,7 +50,8 @@ pub struct Snapshot {
     pub sources: u32,
     /// The most there were at once.
     pub sources_peak: u32,
-    /// The longest that one turn kept everybody else waiting, in microseconds.
+    /// The longest that one turn kept everybody else waiting, in microseconds. Of turns that served
+    /// a single event one in eight is measured.
     pub longest_turn_us: u64,
     /// Bytes read.
     pub bytes_in: u64,
@@ -81,6 +82,10 @@ impl Metrics {
     /// Counts a loop that stopped at its budget; for layers above that have budgets of their own.
     pub fn add_budget_hit(&self) {
         self.budget_hits.set(self.budget_hits.get().wrapping_add(1));
+    }
+
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.get()
     }
 
     pub(crate) fn add_turn(&self) {

@@ -29,7 +29,7 @@
 //! wait. After the wait it calls [`WakeTree::unparked`]. A deadline is rounded up to what the
 //! world can wait for, never down: waking early is a spin, waking late by one such unit is legal.
 //! The wait may be reckoned from the last [`Clock::now`] that was asked of the poller: the reactor
-//! asks right before it parks.
+//! asks at the beginning of each turn, and again before it parks unless the turn was a light one.
 //!
 //! **Time.** [`Clock::now`] never goes backwards. The reactor reads it once a turn; within a turn
 //! everything sees the same instant.

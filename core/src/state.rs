@@ -126,6 +126,8 @@ pub(crate) struct State<'m> {
     pub(crate) wakes: &'static WakeTree,
     /// The least deadline that found the wheel full.
     spare_deadline: Cell<Instant>,
+    /// Events of the poll before this turn.
+    last_batch: Cell<u32>,
     stopping: Cell<bool>,
     /// Futures that wait for [`Reactor::stop`].
     stop_waiters: Cell<u32>,
@@ -163,6 +165,7 @@ impl<'m> State<'m> {
             task_links: block.table(capacity.tasks + 1),
             wakes,
             spare_deadline: Cell::new(Instant::MAX),
+            last_batch: Cell::new(0),
             stopping: Cell::new(false),
             stop_waiters: Cell::new(0),
             metrics: Metrics::default(),
@@ -199,6 +202,17 @@ impl<'m> State<'m> {
             main |= self.take_flags();
         }
         main
+    }
+
+    /// Whether the turn under way is one of those whose length is measured.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.last_batch.get() != 1 || self.metrics.turns().is_multiple_of(8)
+    }
+
+    /// Counts the events that the next turn will serve.
+    pub(crate) fn end_turn(&self, batch: u32) {
+        self.last_batch.set(batch);
+        self.metrics.add_events(batch);
     }
 
     fn fire_timers(&self, now: Instant) {
@@ -548,13 +562,6 @@ fn wake_kept(cell: &Cell<Option<Waker>>) {
         waker.wake_by_ref();
     }
     cell.set(waker);
-}
-
-/// Wakes and empties the cell.
-fn wake(cell: &Cell<Option<Waker>>) {
-    if let Some(waker) = cell.take() {
-        waker.wake();
-    }
 }
 
 fn holds(cell: &Cell<Option<Waker>>, waker: &Waker) -> bool {

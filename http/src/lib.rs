@@ -1,4 +1,32 @@
-//! Dustdevil's HTTP layer: server and web framework without a heap, over any reactor's world.
+//! Dustdevil's HTTP layer: Tornado's server and web framework without a heap, over any reactor's
+//! world.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`proto`] | HTTP/1.1 as a machine without I/O, for both roles |
+//! | [`server`] | plain code that drives connections; a future runs only while one answers |
+//! | [`web`] | applications, routes, ready-made replies, assets |
+//!
+//! An application is a value; its handlers are plain `async fn`s that get `&App` and an
+//! [`Exchange`]. This is all of `hello`:
+//!
+//! ```
+//! use dustdevil_http::{Exchange, Fault, Sent, routes, text};
+//!
+//! pub struct App;
+//!
+//! routes!(App {
+//!     GET "/" => hello,
+//! });
+//!
+//! async fn hello(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+//!     x.out.reply(text("Hello, world")).await
+//! }
+//! ```
+//!
+//! Invariants: no `unsafe`, no allocation, no type of smoltcp, rustix or httparse in the public API.
+//!
+//! Features: `simd` turns on httparse's SIMD, for hosts (it needs `std`).
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | 0 | SIGTERM or SIGINT came and every worker has returned, or all returned by themselves |
 //! | 1 | the port is taken, or a worker failed: one line on standard error says what |
-//! | 101 | a worker panicked: standard error has the place and the message |
+//! | 101 | a thread panicked: standard error has the place and the message |
 //! | 128 + n | signal n came a second time |
 //!
 //! Layer: stands on the rest of this crate; applications' Linux binaries stand on it.
@@ -27,7 +27,6 @@ use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -43,7 +42,7 @@ use crate::options::Options;
 use crate::signal::Signals;
 use crate::{logger, socket};
 
-/// The exit code of a process in which a worker panicked; std's own for a panic in `main`.
+/// The exit code of a process in which a thread panicked; std's own for a panic in `main`.
 pub const EXIT_PANIC: u8 = 101;
 
 /// Runs `work` once for each of `options.workers`, on a thread each, until all have returned.
@@ -56,6 +55,7 @@ where
     W: Fn(&Worker<'_>) -> Result<(), Error> + Sync,
 {
     logger::install(options.log);
+    end_at_a_panic();
     options.fit_descriptors();
     let (address, _reservation) = match reserve(options.at()) {
         Ok(reserved) => reserved,
@@ -83,6 +83,17 @@ where
         shared.supervise();
     });
     if shared.failed.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// From here on a panic, in whatever thread, ends the process once its place and message are
+/// written: a worker that is gone would leave its share of the clients without an answer. (In the
+/// hook, because a release build does not unwind.)
+fn end_at_a_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::exit(i32::from(EXIT_PANIC));
+    }));
 }
 
 /// Finds out whether the port of `at` is free, picks one if it is 0, and keeps it.
@@ -139,14 +150,11 @@ impl Shared {
         W: Fn(&Worker<'_>) -> Result<(), Error>,
     {
         let worker = Worker { shared: self, index, ready: AtomicBool::new(false) };
-        // Nothing of the worker is looked at after a panic: the process ends.
-        match catch_unwind(AssertUnwindSafe(|| work(&worker))) {
-            Ok(Ok(())) => self.ended(Ok(())),
-            Ok(Err(error)) => {
+        match work(&worker) {
+            Ok(()) => self.ended(Ok(())),
+            Err(error) => {
                 self.ended(Err(format_args!("worker {index} at {}: {error}", self.address)))
             }
-            // The panic hook has written the place and the message.
-            Err(_) => std::process::exit(i32::from(EXIT_PANIC)),
         }
     }
 

@@ -166,9 +166,7 @@ impl RequestHead<'_> {
         let used = usize::from(self.facts().fields);
         let bytes = self.bytes();
         let fields = self.buffer.fields.get(..used).unwrap_or_default();
-        fields
-            .iter()
-            .map(move |FieldRange { name, value }| (name.slice(bytes), value.slice(bytes)))
+        fields.iter().map(move |FieldRange { name, value }| (name.slice(bytes), value.slice(bytes)))
     }
 
     /// What the server counts: for status pages.

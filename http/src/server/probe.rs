@@ -44,7 +44,10 @@ impl Probe<'_> {
             let place = connection.place.get();
             let held = match connection.phase() {
                 Phase::Head | Phase::AwaitSlot => place,
-                Phase::Slot => self.shared.answers.entries()[usize::from(place)].entry.get().map_or(0, |entry| entry.index),
+                Phase::Slot => self.shared.answers.entries()[usize::from(place)]
+                    .entry
+                    .get()
+                    .map_or(0, |entry| entry.index),
                 _ => 0,
             };
             u32::from(held) == head

@@ -174,8 +174,10 @@ where
         }
     }
 
+    /// Ends who holds a head buffer without being ready to be answered: the oldest whose head has
+    /// not arrived whole, else the oldest that waits for a slot and whose body has not.
     fn evict_head(&mut self) -> bool {
-        let oldest = self.lists.list(Phase::Head).front();
+        let oldest = self.lists.list(Phase::Head).front().or_else(|| self.first_waiting(false));
         let Some(token) = oldest.and_then(|index| self.reactor.token_at(index as usize)) else {
             return false;
         };
@@ -230,7 +232,10 @@ where
             Phase::Head => self.refuse(token, self.entry(place), REQUEST_TIMEOUT),
             Phase::AwaitSlot => self.refuse(token, self.entry(place), NO_SLOT),
             Phase::AwaitHead => {
-                self.say(token, &mut Conn::server(), NO_SLOT);
+                // A bit may be wrong: whoever has sent nothing is told nothing.
+                if let Ok(1..) = self.reactor.read(token, &mut [0]) {
+                    self.say(token, &mut Conn::server(), NO_SLOT);
+                }
                 self.close(token, Close::Graceful);
             }
             // Nothing was asked, so nothing is answered.

@@ -67,8 +67,11 @@ where
     pub(super) fn dispatch(&mut self, token: Token, entry: &'r HeadEntry<'r>) {
         let connection = self.connection(token);
         let Some(slot) = self.shared.answers.allot() else {
-            connection.place.set(entry.index);
-            self.enter(token, Phase::AwaitSlot);
+            // Whoever waits already keeps its place and its deadline.
+            if connection.phase() != Phase::AwaitSlot {
+                connection.place.set(entry.index);
+                self.enter(token, Phase::AwaitSlot);
+            }
             self.press_slots();
             return;
         };
@@ -78,6 +81,7 @@ where
         answer.token.set(Some(token));
         answer.entry.set(Some(entry));
         answer.gone.set(false);
+        answer.pressed_mark.set(answer.moved.get());
         self.start(answer, entry);
         self.run(answer);
         if connection.phase() == Phase::Slot {
@@ -116,8 +120,16 @@ where
         // Others first: what is answered so far leaves, and this slot runs again next turn.
         if let Some(token) = answer.token.get() {
             let _ = self.flush(token, answer);
-            self.wakers[answer.task()].wake_by_ref();
+            self.run_next_turn(answer);
         }
+    }
+
+    /// Lets others run first. Until then nothing is waited for: no event may add to what has moved
+    /// for the handler, and no deadline of an earlier wait may end it.
+    fn run_next_turn(&self, answer: &Answer<'_>) {
+        answer.wants.set(0);
+        answer.deadline.set(Instant::MAX);
+        self.wakers[answer.task()].wake_by_ref();
     }
 
     /// Polls the handler as long as that moves something; whether it is done.
@@ -131,6 +143,7 @@ where
         for _ in 0..POLLS_IN_A_ROW_MAX {
             answer.wants.set(0);
             if let Poll::Ready(result) = self.slots.poll(task, &mut Context::from_waker(waker)) {
+                answer.stage.set(Stage::Flushing);
                 self.conclude(answer, entry, result);
                 return true;
             }
@@ -154,9 +167,7 @@ where
             }
             answer.wake_foreign(&waker);
         }
-        // It will be polled: what has moved is there for it, and no event may add to that.
-        answer.wants.set(0);
-        waker.wake_by_ref();
+        self.run_next_turn(answer);
         false
     }
 
@@ -220,15 +231,12 @@ where
 
     /// The handler is done: makes sure that a response is on its way, or that none can be.
     fn conclude(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, result: Result<Sent, Fault>) {
-        answer.stage.set(Stage::Flushing);
         let (started, done) = {
             let conn = entry.conn.borrow();
             (conn.send_started(), conn.send_done())
         };
-        if done && result.is_ok() {
-            return;
-        }
         let reject = match result {
+            Ok(_) if done => return,
             // A `Sent` of another request, or of none.
             Ok(_) => INCOMPLETE,
             Err(Fault::Rejected(reject)) => reject,
@@ -308,7 +316,15 @@ where
                     self.answer_error(answer, &mut entry.conn.borrow_mut(), reject);
                 }
                 Parsed::Closed => entry.conn.borrow_mut().close_after(),
-                Parsed::More => {}
+                Parsed::More => {
+                    // The usual end: everything that arrived is answered.
+                    match self.flush(token, answer) {
+                        Flushed::All => self.release(token, answer, entry),
+                        Flushed::Blocked => self.pause(answer, entry, true),
+                        Flushed::Gone => self.close(token, Close::Graceful),
+                    }
+                    return Then::Done;
+                }
             }
         }
         self.finish(token, answer, entry);
@@ -317,11 +333,9 @@ where
 
     /// Whether the exchange is over in both directions and another may begin; then the machine is
     /// ready for it and what was read too far is in the window again.
+    #[inline]
     fn begins_next(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>) -> bool {
         let mut conn = entry.conn.borrow_mut();
-        if conn.must_close() || !conn.recv_done() || !conn.send_done() {
-            return false;
-        }
         let Ok(mut buffer) = entry.buffer.try_borrow_mut() else {
             // The handler forgot its head: the buffer cannot take another.
             conn.close_after();
@@ -476,7 +490,8 @@ where
                 if gone || room || body {
                     answer.wake_foreign(&self.wakers[answer.task()]);
                     self.run(answer);
-                } else {
+                } else if flushed == Flushed::Blocked || answer.deadline.get() != Instant::MAX {
+                    // Without a deadline it runs next turn, or has begun and waits for itself.
                     self.pause(answer, entry, flushed == Flushed::Blocked);
                 }
             }
@@ -539,7 +554,9 @@ where
     fn slot_expired(&mut self, answer: &'r Answer<'r>) {
         let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else { return };
         let waits = answer.peer_wait.get().is_some();
-        if waits && answer.moved_since(&answer.progress_mark) >= self.common.limits.progress_bytes_min {
+        if waits
+            && answer.moved_since(&answer.progress_mark) >= self.common.limits.progress_bytes_min
+        {
             return self.pause(answer, entry, true);
         }
         add(&self.common.stats.timed_out);
@@ -577,7 +594,7 @@ where
     /// Requests wait for a slot, or connections for room: after a second of patience the slots
     /// whose peers moved least meanwhile are ended. Whether any was.
     pub(super) fn press_slots(&mut self) -> bool {
-        let patience = Duration::from_millis(u64::from(self.common.limits.patience_ms));
+        let patience = self.patience_shared();
         let slots = 1..self.shared.answers.high_water() as u16;
         match self.pressed_since {
             Some(since) if self.now - since < patience => {
@@ -597,19 +614,30 @@ where
         }
         let shared = self.shared;
         let waits = |slot: &u16| shared.answers.entries()[usize::from(*slot)].waits_for_peer();
-        let least = slots.clone().filter(waits).min_by_key(|&slot| {
+        // Each has a patience of its own, also who came after others began to wait.
+        let patient_until =
+            |slot: u16| shared.answers.entries()[usize::from(slot)].began.get() + patience;
+        let now = self.now;
+        let slow = |slot: &u16| waits(slot) && patient_until(*slot) <= now;
+        let least = slots.clone().filter(slow).min_by_key(|&slot| {
             let answer = self.answer(slot);
             answer.moved_since(&answer.pressed_mark)
         });
+        let Some(least) = least else {
+            match slots.filter(waits).map(patient_until).min() {
+                Some(at) => self.lists.arm(at),
+                None => self.pressed_since = None,
+            }
+            return false;
+        };
         self.pressed_since = None;
-        let Some(least) = least else { return false };
         // All that are as slow as a peer may be over a longer time, and the slowest in any case.
         let limits = &self.common.limits;
-        let slow = limits.progress_bytes_min.saturating_mul(limits.patience_ms)
+        let least_bytes = limits.progress_bytes_min.saturating_mul(limits.patience_ms)
             / limits.progress_ms.max(1);
-        for slot in slots.filter(waits) {
+        for slot in slots.filter(slow) {
             let answer = self.answer(slot);
-            if slot == least || answer.moved_since(&answer.pressed_mark) < slow {
+            if slot == least || answer.moved_since(&answer.pressed_mark) < least_bytes {
                 add(&self.common.stats.shed);
                 self.cut_short_or_close(answer);
             }
@@ -655,17 +683,36 @@ where
         self.accept_pending || !self.lists.list(Phase::AwaitSlot).is_empty()
     }
 
+    /// The patience that a slow peer is granted: all who wait together are to wait no longer than
+    /// that, so the more there are for each slot, the shorter it is.
+    fn patience_shared(&self) -> Duration {
+        let waiting = |phase| self.lists.list(phase).len();
+        let waiting = waiting(Phase::AwaitSlot) + waiting(Phase::AwaitHead);
+        let rounds = waiting.div_ceil(self.shared.capacity.requests).max(1);
+        let micros = u64::from(self.common.limits.patience_ms) * 1000 / rounds as u64;
+        Duration::from_micros(micros)
+    }
+
     fn next_waiting(&self) -> Option<u32> {
+        self.first_waiting(true).or(self.lists.list(Phase::AwaitSlot).front())
+    }
+
+    /// The first that waits for a slot and whose body has, or has not, arrived with its head.
+    pub(super) fn first_waiting(&self, whole: bool) -> Option<u32> {
         let list = self.lists.list(Phase::AwaitSlot);
-        let bodiless = |index: &u32| {
+        let is_whole = |index: &u32| {
             let entry = self.entry(self.connections[*index as usize].place.get());
-            entry.facts.get().body == BodyKind::None
+            match entry.facts.get().body {
+                BodyKind::None => true,
+                BodyKind::Length(len) => len <= (entry.end.get() - entry.start.get()) as u64,
+                _ => false,
+            }
         };
         let mut at = list.front();
-        while let Some(index) = at.filter(|index| !bodiless(index)) {
+        while let Some(index) = at.filter(|index| is_whole(index) != whole) {
             at = list.after(self.connections, index);
         }
-        at.or(list.front())
+        at
     }
 }
 

@@ -66,8 +66,11 @@ fn select(table: &[Route], method: Method, path: &[u8]) -> Match {
     let mut others = 0;
     let mut get = None;
     for (index, route) in table.iter().enumerate() {
-        let matches =
-            if route.literal { route.pattern.as_bytes() == path } else { matches(route.pattern, path) };
+        let matches = if route.literal {
+            route.pattern.as_bytes() == path
+        } else {
+            matches(route.pattern, path)
+        };
         if !matches {
             continue;
         }
