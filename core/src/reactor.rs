@@ -263,6 +263,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
     ///
     /// # Errors
     /// The poller's, or [`Error::STALE`].
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn read(&self, token: Token, buf: &mut [u8]) -> nb::Result<usize, Error> {
         let source = self.state.source(token).ok_or(nb::Error::Other(Error::STALE))?;
         let result = self.poller.borrow_mut().read(Io(source.io.get()), buf);
@@ -297,6 +298,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
         self.write_with(token, data, P::write_whole)
     }
 
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn write_with(
         &self,
         token: Token,

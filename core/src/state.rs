@@ -111,6 +111,8 @@ struct GroupState {
     ready: Queue,
     flagged: Queue,
     waker: Cell<Option<Waker>>,
+    /// Whether `waker` is the main future's.
+    by_main: Cell<bool>,
     deadline: Cell<Instant>,
 }
 
@@ -126,6 +128,8 @@ pub(crate) struct State<'m> {
     pub(crate) wakes: &'static WakeTree,
     /// The least deadline that found the wheel full.
     spare_deadline: Cell<Instant>,
+    /// A group that the main future owns has something for it.
+    main_woken: Cell<bool>,
     /// Events of the poll before this turn.
     last_batch: Cell<u32>,
     stopping: Cell<bool>,
@@ -165,6 +169,7 @@ impl<'m> State<'m> {
             task_links: block.table(capacity.tasks + 1),
             wakes,
             spare_deadline: Cell::new(Instant::MAX),
+            main_woken: Cell::new(false),
             last_batch: Cell::new(0),
             stopping: Cell::new(false),
             stop_waiters: Cell::new(0),
@@ -188,7 +193,7 @@ impl<'m> State<'m> {
         for group in &self.groups[1..] {
             if group.deadline.get() <= now {
                 group.deadline.set(Instant::MAX);
-                wake_kept(&group.waker);
+                self.wake_owner(group);
             }
         }
         if self.spare_deadline.get() <= now {
@@ -197,11 +202,21 @@ impl<'m> State<'m> {
         }
         let mut main = self.take_flags();
         if self.wakes.any() {
-            // The flagged tasks' owner was woken just now, and it is almost always the main
-            // future: it runs in this turn, or each request would cost an empty wait.
+            // A flagged task's owner was woken just now: it runs in this turn, or each request
+            // would cost an empty wait.
             main |= self.take_flags();
         }
-        main
+        main | self.main_woken.take()
+    }
+
+    /// Wakes the owner of a group. That is almost always the main future, which is this reactor's
+    /// own: for it a bit does what a flag, a fence and a scan do for others.
+    fn wake_owner(&self, group: &GroupState) {
+        if group.by_main.get() {
+            self.main_woken.set(true);
+        } else {
+            wake_kept(&group.waker);
+        }
     }
 
     /// Whether the turn under way is one of those whose length is measured.
@@ -251,7 +266,7 @@ impl<'m> State<'m> {
         if link.queued.replace(1) == 0 {
             group.flagged.push(self.task_links, leaf);
         }
-        wake_kept(&group.waker);
+        self.wake_owner(group);
     }
 
     fn wake_everybody(&self) {
@@ -261,7 +276,7 @@ impl<'m> State<'m> {
     }
 
     pub(crate) fn deadline(&self, until: Option<Instant>) -> Option<Instant> {
-        if self.wakes.any() {
+        if self.main_woken.get() || self.wakes.any() {
             return Some(Instant::ZERO);
         }
         let mut least = until.unwrap_or(Instant::MAX).min(self.spare_deadline.get());
@@ -295,7 +310,7 @@ impl<'m> State<'m> {
         source.set(QUEUED);
         let group = &self.groups[source.group.get() as usize];
         if group.ready.is_empty() {
-            wake_kept(&group.waker);
+            self.wake_owner(group);
         }
         group.ready.push(self.sources.entries(), index);
     }
@@ -413,6 +428,7 @@ impl<'m> State<'m> {
         while self.next_task(group).is_some() {}
         let group = &self.groups[group.0 as usize];
         group.waker.take();
+        group.by_main.set(false);
         group.deadline.set(Instant::MAX);
         group.in_use.set(false);
     }
@@ -422,7 +438,11 @@ impl<'m> State<'m> {
     }
 
     pub(crate) fn await_group(&self, group: Group, waker: &Waker) {
-        store_waker(&self.groups[group.0 as usize].waker, waker);
+        let group = &self.groups[group.0 as usize];
+        if !holds(&group.waker, waker) {
+            group.by_main.set(waker.will_wake(&self.wakes.waker(0)));
+            group.waker.set(Some(waker.clone()));
+        }
     }
 
     pub(crate) fn next_task(&self, group: Group) -> Option<usize> {

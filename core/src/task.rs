@@ -92,7 +92,7 @@ impl<'m, F: Future> Slots<'m, F> {
     /// # Panics
     /// When the slot is occupied: a pinned future is not overwritten.
     #[track_caller]
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn put(&mut self, index: usize, future: F) {
         assert!(!self.occupied[index], "Slots::put: slot {index} is occupied");
         // SAFETY: `index` is in range (checked above), and the slot is empty.
@@ -107,7 +107,7 @@ impl<'m, F: Future> Slots<'m, F> {
     /// # Panics
     /// When the slot is empty.
     #[track_caller]
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn poll(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<F::Output> {
         assert!(self.occupied[index], "Slots::poll: slot {index} is empty");
         // SAFETY: the slot is occupied, hence initialized, and borrowed through `self` alone. It is
@@ -128,7 +128,7 @@ impl<'m, F: Future> Slots<'m, F> {
     }
 
     /// Drops the future in slot `index`, which is occupied.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn vacate(&mut self, index: usize) {
         debug_assert!(self.occupied[index], "slot {index} is empty");
         // Before the drop: should that panic, it has happened all the same.

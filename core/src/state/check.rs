@@ -77,6 +77,8 @@ impl State<'_> {
 
     /// Whether any task will run in the next turn.
     pub(crate) fn is_woken(&self) -> bool {
-        self.wakes.any() || self.groups.iter().any(|group| !group.flagged.is_empty())
+        self.main_woken.get()
+            || self.wakes.any()
+            || self.groups.iter().any(|group| !group.flagged.is_empty())
     }
 }

@@ -14,7 +14,8 @@ use core::task::{Context, Poll, ready};
 use super::{ATTEMPTS_PER_POLL_MAX, RawStream, STEPS_PER_POLL_MAX, StreamError, give_way};
 use crate::poller::{Error, Interest};
 
-/// A read that lends from the stream's buffer; see [`IoStream::read_until`] and its like.
+/// A read that lends from the stream's buffer; see
+/// [`IoStream::read_until`](super::IoStream::read_until) and its like.
 #[must_use = "a read does nothing unless it is awaited"]
 pub struct ReadSlice<'s, 'b, S> {
     /// `None` once it is done.
@@ -49,7 +50,8 @@ impl<'s, S: RawStream> Future for ReadSlice<'s, '_, S> {
     }
 }
 
-/// A read into the caller's own memory; see [`IoStream::read_into`].
+/// A read into the caller's own memory; see
+/// [`IoStream::read_into`](super::IoStream::read_into).
 #[must_use = "a read does nothing unless it is awaited"]
 pub struct ReadInto<'s, 'b, S> {
     raw: &'s S,
@@ -102,7 +104,8 @@ impl<S: RawStream> Future for ReadInto<'_, '_, S> {
     }
 }
 
-/// A read of everything that still comes; see [`IoStream::read_until_close_with`].
+/// A read of everything that still comes; see
+/// [`IoStream::read_until_close_with`](super::IoStream::read_until_close_with).
 #[must_use = "a read does nothing unless it is awaited"]
 pub struct ReadRest<'s, 'b, S, F> {
     raw: &'s S,

@@ -1,0 +1,8 @@
+//! The core as its users see it: reactor, streams and tasks in the simulator's worlds.
+//!
+//! Every test that takes a seed is the same each time it runs. Under Miri there are fewer seeds.
+
+mod reactor;
+mod streams;
+mod tasks;
+mod util;
