@@ -157,7 +157,7 @@ impl Conn {
     ///
     /// # Errors
     /// A [`Reject`] ends the receiving half: answer it, if nothing was sent yet, and close.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn recv(
         &mut self,
         input: &[u8],
@@ -190,6 +190,7 @@ impl Conn {
         Ok(Step::new(0, event))
     }
 
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn recv_head(
         &mut self,
         input: &[u8],
@@ -287,7 +288,7 @@ impl Conn {
     }
 
     /// Takes a head: what follows it, and what may be sent in return. Whether it is the final one.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn accept(&mut self, facts: &mut HeadFacts) -> Result<bool, Reject> {
         self.count = 0;
         if let Some(status) = facts.status() {
@@ -377,6 +378,7 @@ impl Conn {
     ///
     /// # Errors
     /// All of [`SendError`] but `Short`; nothing is then sent and the state is as before.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn send_head(&mut self, out: &mut [u8], head: &HeadOut<'_>) -> Result<usize, SendError> {
         if self.send != Send::Idle {
             return Err(SendError::State);
@@ -392,6 +394,7 @@ impl Conn {
         }
     }
 
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn send_response(
         &mut self,
         out: &mut [u8],

@@ -104,7 +104,6 @@ pub(super) const fn bad(reason: &'static str) -> Reject {
 }
 
 /// Parses a request head at the start of `window` (at most 65,535 bytes); `None`: incomplete.
-#[inline]
 pub(super) fn request(
     window: &[u8],
     fields: &mut [FieldRange],

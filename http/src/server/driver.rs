@@ -341,6 +341,15 @@ where
         let deadline = self.now + Duration::from_millis(u64::from(self.common.limits.stop_ms));
         self.stop_deadline = Some(deadline);
         self.lists.arm(deadline);
+        // Responses that have not begun say that nothing follows.
+        for slot in 1..self.shared.answers.high_water() as u16 {
+            if let Some(entry) = self.answer(slot).entry.get() {
+                let mut conn = entry.conn.borrow_mut();
+                if !conn.send_started() {
+                    conn.close_after();
+                }
+            }
+        }
         for phase in [Phase::Idle, Phase::Fresh] {
             while let Some(index) = self.lists.list(phase).front() {
                 let Some(token) = self.reactor.token_at(index as usize) else { break };

@@ -545,6 +545,7 @@ impl Future for WriteReply<'_, '_> {
 impl Answer<'_> {
     /// Appends as much of a whole response as there is room for; `sent` keeps how far it came.
     /// `None`: there is no room until the out buffer is flushed.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn send_reply(
         &self,
         reply: &Reply<'_>,

@@ -49,7 +49,7 @@ impl<'r> Lists<'r> {
     }
 
     /// Moves connection `index` to the end of `phase`'s list; its time there begins now.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn enter(&self, index: u32, phase: Phase, now: Instant) {
         let connection = &self.connections[index as usize];
         let list = self.list(phase);

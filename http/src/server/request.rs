@@ -70,6 +70,9 @@ where
                 self.release_head(entry);
                 if self.connection(token).phase() == Phase::AwaitHead {
                     self.enter(token, Phase::Idle);
+                    if self.stopping() {
+                        self.close(token, Close::Graceful);
+                    }
                 }
             }
             Moved::Gone => self.drop_connection(token, entry),
@@ -82,7 +85,7 @@ where
     }
 
     /// Parses and reads until there is a whole head, nothing to read, or an end.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn advance(&mut self, token: Token, entry: &'r HeadEntry<'r>) {
         loop {
             match self.parse(entry) {
@@ -105,6 +108,7 @@ where
     }
 
     /// What is in the window. A whole head is consumed and its facts kept.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn parse(&self, entry: &HeadEntry<'_>) -> Parsed {
         let eof = entry.eof.get();
         loop {
@@ -135,7 +139,7 @@ where
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn read_head(&self, token: Token, entry: &HeadEntry<'_>) -> Moved {
         let window = &mut entry.buffer.borrow_mut().window;
         let (start, end) = (entry.start.get(), entry.end.get());
@@ -186,7 +190,7 @@ where
         true
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn lease_head(&mut self) -> Option<&'r HeadEntry<'r>> {
         if self.shared.heads.is_full() && !self.evict_head() {
             return None;
@@ -200,7 +204,7 @@ where
     }
 
     /// Returns a head buffer, unless a handler has forgotten it: then it is never lent again.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn release_head(&self, entry: &HeadEntry<'_>) {
         if entry.buffer.try_borrow_mut().is_ok() {
             self.shared.heads.release(u32::from(entry.index));

@@ -30,7 +30,7 @@ use super::exchange::{Exchange, Fault, Sent};
 use super::request::{ERROR_BYTES_MAX, Moved, NO_SLOT, Parsed, REQUEST_TIMEOUT, error_line};
 use super::stats::add;
 use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT};
-use crate::proto::{BodyKind, BodyOut, Conn, HeadOut, Reject, SendError, Status};
+use crate::proto::{BodyKind, BodyOut, Conn, HeadOut, Reject, Status};
 
 /// Requests of one connection answered in a row before others get their turn.
 const REQUESTS_IN_A_ROW_MAX: usize = 64;
@@ -63,7 +63,7 @@ where
     H: Fn(Exchange<'r>) -> F,
 {
     /// Gives a whole head a slot and starts its handler; without one it waits.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn dispatch(&mut self, token: Token, entry: &'r HeadEntry<'r>) {
         let connection = self.connection(token);
         let Some(slot) = self.shared.answers.allot() else {
@@ -91,7 +91,7 @@ where
     }
 
     /// Makes the handler's future for the head in the slot's entry.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn start(&mut self, answer: &'r Answer<'r>, entry: &'r HeadEntry<'r>) {
         answer.stage.set(Stage::Handling);
         answer.rejected.set(None);
@@ -133,7 +133,7 @@ where
     }
 
     /// Polls the handler as long as that moves something; whether it is done.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn handle_request(&mut self, answer: &'r Answer<'r>) -> bool {
         let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else {
             return false;
@@ -165,7 +165,7 @@ where
                 self.pause(answer, entry, flushed == Flushed::Blocked);
                 return false;
             }
-            answer.wake_foreign(&waker);
+            answer.wake_foreign(waker);
         }
         self.run_next_turn(answer);
         false
@@ -211,6 +211,7 @@ where
     }
 
     /// Hands the out buffer to the transport.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn flush(&self, token: Token, answer: &Answer<'_>) -> Flushed {
         let mut out = answer.out.borrow_mut();
         while !out.is_empty() {
@@ -230,6 +231,7 @@ where
     }
 
     /// The handler is done: makes sure that a response is on its way, or that none can be.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn conclude(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, result: Result<Sent, Fault>) {
         let (started, done) = {
             let conn = entry.conn.borrow();
@@ -256,7 +258,7 @@ where
         }
     }
 
-    /// Appends an error response to the out buffer; without room the connection just ends.
+    /// Appends an error response to the out buffer.
     fn answer_error(&self, answer: &Answer<'_>, conn: &mut Conn, reject: Reject) {
         let mut line = [0; ERROR_BYTES_MAX];
         let body = error_line(&mut line, reject);
@@ -281,19 +283,22 @@ where
             let _ = self.flush(token, answer);
         }
         let mut out = answer.out.borrow_mut();
-        let sent = conn.send_head(out.room(), &head).and_then(|len| {
-            out.end += len;
-            let (taken, written) = conn.send_body(body, out.room());
-            out.end += written;
-            if taken == body.len() { Ok(()) } else { Err(SendError::Full) }
-        });
-        if sent.is_err() {
+        let Ok(len) = conn.send_head(out.room(), &head) else {
+            // What was answered before it is in the way: `next_request` tries again.
+            answer.rejected.set(Some(reject).filter(|_| !out.is_empty()));
+            return conn.close_after();
+        };
+        answer.rejected.set(None);
+        out.end += len;
+        let (taken, written) = conn.send_body(body, out.room());
+        out.end += written;
+        if taken < body.len() {
             answer.gone.set(true);
         }
     }
 
     /// A response is in the out buffer: goes on to the next request in the window, or flushes.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn next_request(&mut self, answer: &'r Answer<'r>) -> Then {
         let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else {
             return Then::Done;
@@ -303,6 +308,18 @@ where
             let _ = self.flush(token, answer);
             self.close(token, Close::Abort);
             return Then::Done;
+        }
+        if let Some(reject) = answer.rejected.get().filter(|_| !entry.conn.borrow().send_started())
+        {
+            match self.flush(token, answer) {
+                Flushed::Blocked => {
+                    self.pause(answer, entry, true);
+                    return Then::Done;
+                }
+                Flushed::All | Flushed::Gone => {
+                    self.answer_error(answer, &mut entry.conn.borrow_mut(), reject);
+                }
+            }
         }
         if answer.stage.get() == Stage::Flushing && self.begins_next(answer, entry) {
             let unread = entry.start.get() < entry.end.get() || entry.eof.get();
@@ -333,7 +350,7 @@ where
 
     /// Whether the exchange is over in both directions and another may begin; then the machine is
     /// ready for it and what was read too far is in the window again.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn begins_next(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>) -> bool {
         let mut conn = entry.conn.borrow_mut();
         let Ok(mut buffer) = entry.buffer.try_borrow_mut() else {
@@ -421,7 +438,7 @@ where
     }
 
     /// The slot's work is done: the connection is idle, or has the beginning of another head.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn release(&mut self, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) {
         self.free_slot(answer);
         let connection = self.connection(token);
@@ -443,7 +460,7 @@ where
     }
 
     /// Returns a slot whose handler's future is gone.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn free_slot(&mut self, answer: &Answer<'_>) {
         answer.token.set(None);
         answer.entry.set(None);
@@ -677,6 +694,10 @@ where
             let Some(token) = self.reactor.token_at(index as usize) else { break };
             self.begin_head(token);
         }
+        if !self.lists.list(Phase::AwaitSlot).is_empty() && !self.shared.answers.is_full() {
+            // One who has just come pushed another out: its slot is given away next turn.
+            self.lists.arm(self.now);
+        }
     }
 
     fn pressed(&self) -> bool {
@@ -689,8 +710,8 @@ where
         let waiting = |phase| self.lists.list(phase).len();
         let waiting = waiting(Phase::AwaitSlot) + waiting(Phase::AwaitHead);
         let rounds = waiting.div_ceil(self.shared.capacity.requests).max(1);
-        let micros = u64::from(self.common.limits.patience_ms) * 1000 / rounds as u64;
-        Duration::from_micros(micros)
+        let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
+        Duration::from_millis(u64::from(self.common.limits.patience_ms / rounds))
     }
 
     fn next_waiting(&self) -> Option<u32> {

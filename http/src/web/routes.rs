@@ -49,7 +49,7 @@ pub enum Match {
 
 /// The first route that answers `head`, whose parameters are then found through it. `HEAD` is
 /// answered by a `GET` route where there is none of its own; the machine sends no body then.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub fn find(table: &'static [Route], head: &RequestHead<'_>) -> Match {
     let (method, path) = head.start();
     let matched = select(table, method, path);
@@ -61,7 +61,7 @@ pub fn find(table: &'static [Route], head: &RequestHead<'_>) -> Match {
     matched
 }
 
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 fn select(table: &[Route], method: Method, path: &[u8]) -> Match {
     let mut others = 0;
     let mut get = None;
