@@ -50,8 +50,8 @@ pub(crate) const PACKAGES: &[Entry] = &[
     entry("null-board", Build::Firmware, &[]),
 ];
 
-/// The packages that are `no_std` and free of `alloc`, proven for [`TARGET_NO_CAS`].
-pub(crate) const NO_ALLOC: &[&str] = &["dustdevil-core", "dustdevil-http"];
+/// The packages whose libraries are `no_std` and free of `alloc`, proven for [`TARGET_NO_CAS`].
+pub(crate) const NO_ALLOC: &[&str] = &["dustdevil-core", "dustdevil-http", "hello", "demo"];
 
 /// The packages that must carry one version of each dependency.
 pub(crate) const NO_DUPLICATES: &[&str] = &["dustdevil-core", "dustdevil-http", "dustdevil-std"];

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::metadata::target_folder;
 use crate::packages::{TARGET_BOARD, TARGET_NO_CAS};
 use crate::process::{Run, which};
 
@@ -18,6 +19,9 @@ const COMPONENTS: &[&str] = &["clippy", "rustfmt", "rust-src"];
 
 /// Components that only nightly has, or that Miri needs there.
 const NIGHTLY_COMPONENTS: &[&str] = &["miri", "rust-src"];
+
+/// The release of Tornado that this project is measured against.
+const TORNADO: &str = "6.6.1";
 
 /// A file that shows that a Debian package is installed, and the package.
 struct Debian {
@@ -31,9 +35,14 @@ const DEBIAN: &[Debian] = &[
     Debian { program: "strace", package: "strace", needed: true },
     Debian { program: "c++", package: "g++", needed: true },
     Debian { program: "curl", package: "curl", needed: true },
+    Debian { program: "python3", package: "python3", needed: true },
     Debian { program: "setpriv", package: "util-linux", needed: true },
     Debian { program: "chromium", package: "chromium", needed: false },
+    Debian { program: "chromedriver", package: "chromium-driver", needed: false },
 ];
+
+/// Debian keeps what `python3 -m venv` needs apart from Python itself.
+const VENV: Debian = Debian { program: "python3", package: "python3-venv", needed: true };
 
 /// Runs the step.
 pub(crate) fn run() -> Result<()> {
@@ -41,11 +50,30 @@ pub(crate) fn run() -> Result<()> {
     if which("rustup").is_none() {
         bail!(
             "rustup is missing: toolchains and bare-metal targets come from it.\n\
-             Install it (https://rustup.rs, or Debian's package `rustup`), then run this again."
+             Install it (its own installer, or Debian's package `rustup`), then run this again."
         );
     }
     stable()?;
-    nightly()
+    nightly()?;
+    tornado()
+}
+
+/// Tornado itself, whose client judges our server, in an environment of its own under target/.
+fn tornado() -> Result<()> {
+    let folder = target_folder()?.join("tornado");
+    let wanted = folder.join(format!("installed-{TORNADO}"));
+    if wanted.exists() {
+        return Ok(());
+    }
+    let venv = folder.to_string_lossy();
+    Run::new("python3", 3).args(["-m", "venv", "--clear", &venv]).run()?;
+    let python = format!("{venv}/bin/python3");
+    let package = format!("tornado=={TORNADO}");
+    Run::new(&python, 5)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &package])
+        .run()
+        .with_context(|| format!("by hand: {python} -m pip install {package}"))?;
+    std::fs::write(wanted, "").context("note that Tornado is installed")
 }
 
 fn stable() -> Result<()> {
@@ -107,9 +135,17 @@ fn missing_components<'a>(wanted: &[&'a str], installed: &str) -> Vec<&'a str> {
     wanted.iter().copied().filter(|name| !installed.lines().any(|line| is(line, name))).collect()
 }
 
+fn has_ensurepip() -> bool {
+    let import = Command::new("python3").args(["-c", "import ensurepip, venv"]).output();
+    import.is_ok_and(|output| output.status.success())
+}
+
 fn debian() -> Result<()> {
     let absent = |entry: &&Debian| which(entry.program).is_none();
-    let missing: Vec<&Debian> = DEBIAN.iter().filter(absent).collect();
+    let mut missing: Vec<&Debian> = DEBIAN.iter().filter(absent).collect();
+    if !has_ensurepip() {
+        missing.push(&VENV);
+    }
     if missing.is_empty() {
         return Ok(());
     }
@@ -128,7 +164,7 @@ fn debian() -> Result<()> {
     if missing.iter().any(|entry| entry.needed) {
         bail!("some programs are missing, and only root may install them:\n{command}");
     }
-    println!("Chromium is missing, so `browser` will not run:\n{command}");
+    println!("Chromium or its driver is missing, so `browser` will not run:\n{command}");
     Ok(())
 }
 

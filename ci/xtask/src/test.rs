@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::metadata::Metadata;
 use crate::packages::{self, Build, Entry};
-use crate::process::{cargo, which};
+use crate::process::cargo;
 use crate::report::Report;
 use crate::{bench, browser, check, fuzz, loom, miri, setup, soak};
 
@@ -39,10 +39,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         report.step("soak", || soak::run(&soak::Options { seeds: SOAK_SEEDS }));
         report.step("fuzz", || fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS }));
         report.step("bench --gate", || bench::run(&bench::Options::gate()));
-        if options.ci || which(browser::CHROMIUM).is_some() {
+        if options.ci || browser::is_installed() {
             report.step("browser", browser::run);
         } else {
-            println!("\nChromium is not installed: the demo was not looked at.");
+            println!("\nChromium or its driver is not installed: the demo was not looked at.");
         }
     }
     report.close()

@@ -46,7 +46,7 @@ enum Check {
     Docs,
     /// Every combination of features builds
     Features,
-    /// Core and http build without `alloc` and without compare-and-swap
+    /// Core, http and the applications build without `alloc` and without compare-and-swap
     NoAlloc,
     /// The workspace builds with the oldest Rust that it promises, where that is installed
     Msrv,
@@ -180,13 +180,14 @@ fn no_alloc() -> Result<()> {
     let folder = metadata::target_folder()?.join("no-alloc");
     for name in packages::NO_ALLOC {
         cargo(MINUTES)
-            .args(["build", "--quiet", "--locked", "-Z", "build-std=core", "-p", name])
+            .args(["build", "--quiet", "--locked", "--lib", "-Z", "build-std=core", "-p", name])
             .args(["--target", packages::TARGET_NO_CAS])
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_TARGET_DIR", &folder)
             .run()?;
         cargo(MINUTES)
-            .args(["build", "--quiet", "--locked", "-p", name, "--target", packages::TARGET_BOARD])
+            .args(["build", "--quiet", "--locked", "--lib", "-p", name])
+            .args(["--target", packages::TARGET_BOARD])
             .run()?;
     }
     Ok(())

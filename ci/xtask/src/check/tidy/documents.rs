@@ -1,4 +1,4 @@
-//! The form of the documents.
+//! The form of the documents, and that what they quote is what is built.
 
 use super::Finding;
 
@@ -51,6 +51,41 @@ pub(super) fn changelog(text: &str) -> Vec<Finding> {
     findings
 }
 
+/// The first block of README.md that holds an application is the file that it says it is, `code`;
+/// the module's documentation may be left out.
+pub(super) fn hello(text: &str, code: &str) -> Vec<Finding> {
+    let quoted = rust_blocks(text).find(|(_, block)| block.contains(&"#![no_std]"));
+    let Some((at, block)) = quoted else {
+        return vec![Finding::new(0, "shows no application: a block of Rust with `#![no_std]`")];
+    };
+    let code: Vec<&str> = without_header(code.lines());
+    let quoted = without_header(block.iter().copied());
+    // Where one is the other's start, the line behind the shorter one is told.
+    let differs = |line: &usize| quoted.get(*line) != code.get(*line);
+    match (0..quoted.len().max(code.len())).find(differs) {
+        None => Vec::new(),
+        Some(line) => {
+            let left_out = block.len() - quoted.len();
+            let is = code.get(line).copied().unwrap_or("at its end");
+            let what = format!("examples/hello/src/lib.rs differs: it is `{is}` there");
+            vec![Finding::new(at + left_out + line, what)]
+        }
+    }
+}
+
+/// The fenced blocks of Rust, each with the line that its code starts at.
+fn rust_blocks(text: &str) -> impl Iterator<Item = (usize, Vec<&str>)> {
+    let starts = text.lines().enumerate().filter(|(_, line)| *line == "```rust");
+    starts.map(|(at, _)| {
+        let block = text.lines().skip(at + 1).take_while(|line| *line != "```");
+        (at + 1, block.collect())
+    })
+}
+
+fn without_header<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    lines.skip_while(|line| line.starts_with("//!")).collect()
+}
+
 /// `[1.2.3] - 2026-01-31`
 fn is_release(text: &str) -> bool {
     let Some((version, date)) = text.split_once(" - ") else { return false };
@@ -87,6 +122,27 @@ mod tests {
             assert!(!changelog(&good.replace(from, to)).is_empty(), "{from} -> {to}");
         }
         assert!(!changelog("").is_empty());
+    }
+
+    #[test]
+    fn a_quoted_application_is_the_one_that_is_built() {
+        let code = "//! Hello.\n#![no_std]\n\npub struct App;\n";
+        let quoting =
+            |block: &str| format!("# A\n\n```rust\nfn b() {{}}\n```\n```rust\n{block}```\n");
+        assert_eq!(hello(&quoting(code), code), []);
+        assert_eq!(hello(&quoting(&code["//! Hello.\n".len()..]), code), []);
+        let table = [
+            (code.replace("App;", "Application;"), 9),
+            (code.replace("\n\n", "\n"), 8),
+            (code.replace("pub struct App;\n", ""), 9),
+            (format!("{code}more\n"), 10),
+            (code.replace("#![no_std]\n", ""), 0),
+        ];
+        for (block, line) in table {
+            let found = hello(&quoting(&block), code);
+            assert_eq!(found.len(), 1, "{block}");
+            assert_eq!(found[0].line, line, "{block}");
+        }
     }
 
     #[test]

@@ -82,6 +82,7 @@ pub(super) fn check() -> Result<()> {
             wrong.push(format!("{}:{}: {what}", file.display(), line + 1));
         }
     }
+    wrong.extend(quotes(root)?);
     wrong.extend(dead(root, &files)?);
     println!("{} files have been looked at", files.len());
     if !wrong.is_empty() {
@@ -171,6 +172,13 @@ fn markers(text: &str) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What README.md shows of a file is what the file says.
+fn quotes(root: &Path) -> Result<Vec<String>> {
+    let read = |name: &'static str| std::fs::read_to_string(root.join(name)).context(name);
+    let found = documents::hello(&read("README.md")?, &read("examples/hello/src/lib.rs")?);
+    Ok(found.iter().map(|it| format!("README.md:{}: {}", it.line + 1, it.what)).collect())
 }
 
 /// Rust files that nothing compiles.
