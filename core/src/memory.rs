@@ -87,7 +87,8 @@ impl<const BYTES: usize> Default for Memory<BYTES> {
     }
 }
 
-/// Memory that was allocated once, by someone who can: `Owned::new(vec![0; words].into_boxed_slice())`.
+/// Memory that was allocated once, by someone who can, as by
+/// `Owned::new(vec![0; words].into_boxed_slice())`.
 ///
 /// It lends its bytes as often as asked, one [`Block`] after the other, with what the last one
 /// used zeroed again. While futures in [`Slots`](crate::task::Slots) are live although their

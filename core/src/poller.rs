@@ -21,15 +21,16 @@
 //! [`Transport::write_whole`] with some room left reports `WRITE` again only when the room grew.
 //!
 //! **Ends.** `CLOSED` says that the peer will send no more (FIN) or that the connection is dead;
-//! `GONE` that it is dead (RST, or an error). Both set `READ` as well, and `GONE` sets all bits: the
-//! result of the next read or write is the truth, the bit only the reason to try.
+//! `GONE` that it is dead (RST, or an error). Both set `READ` as well, and `GONE` sets all bits:
+//! the result of the next read or write is the truth, the bit only the reason to try.
 //!
-//! **Parking.** [`Poller::poll`] waits until the deadline, an event or a wake. Just before it parks,
-//! when a wake can already end the wait, it calls [`WakeTree::park`]; if that refuses, it does not
-//! wait. After the wait it calls [`WakeTree::unparked`]. A deadline is rounded up to what the
-//! world can wait for, never down: waking early is a spin, waking late by one such unit is legal.
-//! The wait may be reckoned from the last [`Clock::now`] that was asked of the poller: the reactor
-//! asks at the beginning of each turn, and again before it parks unless the turn was a light one.
+//! **Parking.** [`Poller::poll`] waits until the deadline, an event or a wake. Just before it
+//! parks, when a wake can already end the wait, it calls [`WakeTree::park`]; if that refuses, it
+//! does not wait. After the wait it calls [`WakeTree::unparked`]. A deadline is rounded up to what
+//! the world can wait for, never down: waking early is a spin, waking late by one such unit is
+//! legal. The wait may be reckoned from the last [`Clock::now`] that was asked of the poller: the
+//! reactor asks at the beginning of each turn, and again before it parks unless the turn was a
+//! light one.
 //!
 //! **Time.** [`Clock::now`] never goes backwards. The reactor reads it once a turn; within a turn
 //! everything sees the same instant.

@@ -32,7 +32,8 @@
 //! let reactor = Reactor::new(Sim::<true>::new(&world), MEMORY.take(), CAPACITY, sim::wakes(1));
 //! let at = "10.0.0.1:7".parse().unwrap();
 //! let second = Duration::from_secs(1);
-//! world.connect(at, second, Script::new("x").send(b"one\ntwo\n").expect_contains(b"one\n", second));
+//! let script = Script::new("x").send(b"one\ntwo\n").expect_contains(b"one\n", second);
+//! world.connect(at, second, script);
 //!
 //! let handle = Handle::from(&reactor);
 //! let listener = TcpListener::bind(handle, at, 4).unwrap();

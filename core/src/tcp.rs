@@ -196,8 +196,8 @@ impl<'c> TcpListener<'c> {
     /// Cancel-safe: a dropped call has accepted nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfMemory`] when the reactor's sources or the world's handles are used up: the
-    /// connection still waits, so the next call fails as well until something is closed. Pause
+    /// [`ErrorKind::OutOfMemory`] when the reactor's sources or the world's handles are used up:
+    /// the connection still waits, so the next call fails as well until something is closed. Pause
     /// before it.
     pub fn accept(&self) -> Accept<'_, 'c> {
         Accept { listener: self }

@@ -33,10 +33,10 @@
 //! ```
 //!
 //! Sequentially consistent fences have one order that all agree on. If raise's comes first, take
-//! reads `child == 1`. If take's comes first, `parent = 1` is the later store and stays for the next
-//! turn. Without both fences `parent = 0` could win although the child was not seen, and the wake
-//! would be lost; no processor is needed for that, the compiler suffices. The data that the task
-//! waits for is the child of its leaf; parking has the same shape with the loads exchanged
+//! reads `child == 1`. If take's comes first, `parent = 1` is the later store and stays for the
+//! next turn. Without both fences `parent = 0` could win although the child was not seen, and the
+//! wake would be lost; no processor is needed for that, the compiler suffices. The data that the
+//! task waits for is the child of its leaf; parking has the same shape with the loads exchanged
 //! (`root = 1; fence; read parked` against `parked = 1; fence; read root`). That a leaf which
 //! stands raised is left alone follows too: its reader comes before its next clearing, hence before
 //! the poll, and its raiser is still on the way up or has been there.

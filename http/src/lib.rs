@@ -24,7 +24,8 @@
 //! }
 //! ```
 //!
-//! Invariants: no `unsafe`, no allocation, no type of smoltcp, rustix or httparse in the public API.
+//! Invariants: no `unsafe`, no allocation, no type of smoltcp, rustix or httparse in the public
+//! API.
 //!
 //! Features: `simd` turns on httparse's SIMD, for hosts (it needs `std`).
 #![no_std]
@@ -38,8 +39,7 @@ pub use dustdevil_core::handle::Handle;
 pub use dustdevil_core::task::Either;
 pub use dustdevil_core::time::{Duration, Instant};
 pub use proto::{BodyOut, HeadOut, Method, Status};
-pub use server::exchange::{
-    Body, BodyWriter, Exchange, Fault, Reply, RequestHead, Responder, Sent,
-};
+pub use server::exchange::{Body, Exchange, Fault, RequestHead, Sent};
+pub use server::response::{BodyWriter, Reply, Responder};
 pub use server::{Capacity, Limits, Server};
 pub use web::{Application, future_bytes, html, text};

@@ -8,16 +8,16 @@
 //! never changes a socket's options: TCP_NODELAY is inherited from the listener.
 //!
 //! # Invariants
-//! - `Io(n)` is descriptor number `n`, owned by the table at place `n`: this is what keeps the crate
-//!   free of `unsafe`. Numbers belong to the process, so a table is as long as the highest number
-//!   that this poller ever had, 5 bytes each; beyond its capacity, a descriptor is closed and
-//!   reported as [`ErrorKind::OutOfMemory`].
+//! - `Io(n)` is descriptor number `n`, owned by the table at place `n`: this is what keeps the
+//!   crate free of `unsafe`. Numbers belong to the process, so a table is as long as the highest
+//!   number that this poller ever had, 5 bytes each; beyond its capacity, a descriptor is closed
+//!   and reported as [`ErrorKind::OutOfMemory`].
 //! - Nothing allocates after [`Epoll::new`]; the tables' pages cost nothing until they are used.
 //! - User data whose lower half is 0 is the poller's own: the reactor gives no token index 0 away.
 //!
 //! # Closing
-//! A plain close is one system call, but a RST for the peer when input is unread or still to come, and
-//! a RST can destroy a response on its last metres. What the poller knows decides (`State`):
+//! A plain close is one system call, but a RST for the peer when input is unread or still to come,
+//! and a RST can destroy a response on its last metres. What the poller knows decides (`State`):
 //!
 //! | | closed by |
 //! |---|---|
@@ -28,8 +28,8 @@
 //!
 //! A lingering connection (three system calls more, [`LINGER`]) is registered once more, under
 //! a number of the poller's own, and its events reach nobody else. A server that closes right after
-//! a response thus pays for not knowing whether the peer has more to say. Dropping the poller closes
-//! what still lingers.
+//! a response thus pays for not knowing whether the peer has more to say. Dropping the poller
+//! closes what still lingers.
 //!
 //! Layer: stands on rustix, [`linger`](crate::linger) and [`unpark`](crate::unpark).
 //!

@@ -1,15 +1,16 @@
 //! What ends an epoll wait from another thread: an eventfd that outlives every waker.
 //!
-//! A waker may be kept, cloned and woken long after its reactor is gone, so what it rings is leaked.
-//! So that a process which makes many pollers (a test binary) does not leak a descriptor for each,
-//! a [`Doorbell`] that is given back goes to a list of the process and serves the next poller; a late
-//! ring then ends one wait of a stranger early, which every poller allows.
+//! A waker may be kept, cloned and woken long after its reactor is gone, so what it rings is
+//! leaked. So that a process which makes many pollers (a test binary) does not leak a descriptor
+//! for each, a [`Doorbell`] that is given back goes to a list of the process and serves the next
+//! poller; a late ring then ends one wait of a stranger early, which every poller allows.
 //!
 //! Invariant: nobody reads the eventfd while a poller waits on it. It is registered edge-triggered,
 //! where each ring is an edge of its own, so a wake from another thread costs one system call and
 //! its receipt none.
 //!
-//! Layer: stands on rustix and [`wake`](dustdevil_core::wake); [`epoll`](crate::epoll) stands on it.
+//! Layer: stands on rustix and [`wake`](dustdevil_core::wake); [`epoll`](crate::epoll) stands on
+//! it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};

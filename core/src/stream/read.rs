@@ -232,7 +232,8 @@ pub(super) enum Want<'s> {
 }
 
 impl Want<'_> {
-    /// How many bytes to lend, or why that can never be; `None`: read more, for which there is room.
+    /// How many bytes to lend, or why that can never be; `None`: read more, for which there is
+    /// room.
     fn decide(&mut self, input: &Input<'_>) -> Option<Result<usize, StreamError>> {
         let (held, capacity) = (input.held(), input.buffer.len());
         let found = match self {

@@ -38,21 +38,9 @@
 use super::head::{self, Asked};
 use super::write::{self, ConnectionLine, FramingLine};
 use super::{
-    BodyKind, BodyOut, Event, FieldRange, HeadFacts, HeadOut, Limits, Method, Reject, SendError,
-    StartLine, Status, Step, Version,
+    BodyKind, BodyOut, Busy, Event, FieldRange, HeadFacts, HeadOut, Limits, Method, Reject,
+    SendError, StartLine, Status, Step, Version,
 };
-
-/// [`Conn::next_cycle`] came too early, or nothing can follow on this connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Busy;
-
-impl core::fmt::Display for Busy {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("no further message can begin here")
-    }
-}
-
-impl core::error::Error for Busy {}
 
 /// The receiving half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

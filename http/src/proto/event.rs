@@ -114,3 +114,16 @@ impl Step {
         Self { consumed, event: Some(event) }
     }
 }
+
+/// [`Conn::next_cycle`](super::Conn::next_cycle) came too early, or nothing can follow on this
+/// connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+impl core::fmt::Display for Busy {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("no further message can begin here")
+    }
+}
+
+impl core::error::Error for Busy {}

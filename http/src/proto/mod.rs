@@ -50,8 +50,8 @@ mod write;
 #[cfg(any(test, feature = "_fuzz"))]
 mod exercise;
 
-pub use conn::{Busy, Conn};
-pub use event::{Event, Limits, Reject, Step};
+pub use conn::Conn;
+pub use event::{Busy, Event, Limits, Reject, Step};
 #[cfg(any(test, feature = "_fuzz"))]
 pub use exercise::exercise;
 pub use field::{FieldRange, Span};

@@ -81,7 +81,7 @@ where
         let (common, connections) = (shared.common, shared.connections);
         assert!(
             reactor.sources_max() < connections.len(),
-            "the reactor has room for {} sources, the server's table for {}: say so in other_sources",
+            "the reactor has {} sources, the server's table {}: say so in other_sources",
             reactor.sources_max(),
             connections.len() - 1
         );

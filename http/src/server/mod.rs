@@ -14,14 +14,16 @@
 //!                      +---- shed, deadline ---- Idle <--- response flushed ------+
 //! ```
 //!
-//! Place: above the sans-I/O [`proto`](crate::proto) and the reactor; applications see
-//! [`Exchange`](exchange::Exchange) only.
+//! Place: above the sans-I/O [`proto`] and the reactor; applications see
+//! [`Exchange`] only.
 
 mod driver;
 pub mod exchange;
 mod lists;
+mod patience;
 mod probe;
 mod request;
+pub mod response;
 mod slot;
 mod stats;
 mod tables;

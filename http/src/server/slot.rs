@@ -8,8 +8,11 @@
 //!      body, room, +--+              Flushing --(4)--> Draining --(5)--> slot released: Idle, Head
 //!      or itself
 //! ```
-//! 1. `conclude`: the handler is done. 2. `next_request`: what arrived together is answered
-//!    together. 3. `flush`: one write. 4. `finish`: the handler left a part of the body. 5. `release`.
+//! 1. `conclude`: the handler is done
+//! 2. `next_request`: what arrived together is answered together
+//! 3. `flush`: one write
+//! 4. `finish`: the handler left a part of the body
+//! 5. `release`
 //!
 //! Invariants: no borrow of a slot's buffers is held while its handler runs; the machine, not the
 //! handler's word, decides whether a response is complete; a slot that waits has a deadline,
@@ -27,7 +30,7 @@ use dustdevil_core::time::{Duration, Instant};
 
 use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
-use super::request::{ERROR_BYTES_MAX, Moved, NO_SLOT, Parsed, REQUEST_TIMEOUT, error_line};
+use super::request::{ERROR_BYTES_MAX, Moved, Parsed, error_line};
 use super::stats::add;
 use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT};
 use crate::proto::{BodyKind, BodyOut, Conn, HeadOut, Reject, Status};
@@ -259,7 +262,7 @@ where
     }
 
     /// Appends an error response to the out buffer.
-    fn answer_error(&self, answer: &Answer<'_>, conn: &mut Conn, reject: Reject) {
+    pub(super) fn answer_error(&self, answer: &Answer<'_>, conn: &mut Conn, reject: Reject) {
         let mut line = [0; ERROR_BYTES_MAX];
         let body = error_line(&mut line, reject);
         if !matches!(reject.reason, "") || reject.status.code() >= 500 {
@@ -377,7 +380,12 @@ where
     }
 
     /// Sends what is left of the responses, reads what is left of the body, releases the slot.
-    fn finish(&mut self, token: Token, answer: &'r Answer<'r>, entry: &'r HeadEntry<'r>) {
+    pub(super) fn finish(
+        &mut self,
+        token: Token,
+        answer: &'r Answer<'r>,
+        entry: &'r HeadEntry<'r>,
+    ) {
         match self.flush(token, answer) {
             Flushed::All => {}
             Flushed::Blocked => return self.pause(answer, entry, true),
@@ -515,240 +523,9 @@ where
             Stage::Flushing | Stage::Draining => self.run(answer),
         }
     }
-
-    /// Sets the slot's next deadline: by its peer's progress, or by its handler's time.
-    fn pause(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, blocked: bool) {
-        let limits = &self.common.limits;
-        let was_paused = answer.paused.replace(true);
-        if was_paused {
-            self.end_wait(answer);
-        } else {
-            answer.peer_wait.set(None);
-            answer.restart_progress();
-        }
-        let millis = |ms: u32| Duration::from_millis(u64::from(ms));
-        let deadline = if answer.gone.get() {
-            // However often its handler wakes up, the grace is granted once.
-            let before = if was_paused { answer.deadline.get() } else { Instant::MAX };
-            before.min(self.now + millis(limits.grace_ms))
-        } else if blocked || answer.wants.get() & WANTS_BODY != 0 {
-            if answer.moved_since(&answer.progress_mark) >= limits.progress_bytes_min {
-                answer.restart_progress();
-            }
-            answer.peer_wait.set(Some(self.now));
-            let left = millis(limits.progress_ms).as_micros();
-            self.now + Duration::from_micros(left.saturating_sub(answer.waited.get().as_micros()))
-        } else if entry.conn.borrow().send_started() {
-            Instant::MAX
-        } else {
-            answer.began.get() + millis(limits.handler_ms)
-        };
-        answer.deadline.set(deadline);
-        self.lists.arm(deadline);
-    }
-
-    /// The slot no longer waits for its peer: the time it did is added up.
-    fn end_wait(&self, answer: &Answer<'_>) {
-        if let Some(since) = answer.peer_wait.take() {
-            answer.waited.set(answer.waited.get() + (self.now - since));
-        }
-    }
-
-    /// Ends the slots whose deadline has come, and arms the next.
-    pub(super) fn check_slots(&mut self) {
-        for slot in 1..self.shared.answers.high_water() as u16 {
-            let answer = self.answer(slot);
-            if answer.token.get().is_none() {
-                continue;
-            }
-            if answer.deadline.get() <= self.now {
-                self.slot_expired(answer);
-            }
-            self.lists.arm(answer.deadline.get());
-        }
-    }
-
-    fn slot_expired(&mut self, answer: &'r Answer<'r>) {
-        let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else { return };
-        let waits = answer.peer_wait.get().is_some();
-        if waits
-            && answer.moved_since(&answer.progress_mark) >= self.common.limits.progress_bytes_min
-        {
-            return self.pause(answer, entry, true);
-        }
-        add(&self.common.stats.timed_out);
-        match answer.stage.get() {
-            Stage::Draining => self.close(token, Close::Graceful),
-            Stage::Handling if waits => self.cut_short(answer, REQUEST_TIMEOUT),
-            Stage::Handling if !answer.gone.get() => self.cut_short(answer, LATE),
-            _ => self.close(token, Close::Abort),
-        }
-    }
-
-    /// Drops a handler's future; answers with an error unless its response has begun.
-    fn cut_short(&mut self, answer: &'r Answer<'r>, reject: Reject) {
-        let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else { return };
-        self.slots.remove(answer.task());
-        self.end_wait(answer);
-        answer.stage.set(Stage::Flushing);
-        if entry.conn.borrow().send_started() {
-            add(&self.common.stats.aborted);
-            return self.close(token, Close::Abort);
-        }
-        {
-            let mut conn = entry.conn.borrow_mut();
-            conn.close_after();
-            self.answer_error(answer, &mut conn, reject);
-        }
-        if answer.gone.get() {
-            return self.close(token, Close::Abort);
-        }
-        self.finish(token, answer, entry);
-    }
-
-    // ---- who waits for a slot
-
-    /// Requests wait for a slot, or connections for room: after a second of patience the slots
-    /// whose peers moved least meanwhile are ended. Whether any was.
-    pub(super) fn press_slots(&mut self) -> bool {
-        let patience = self.patience_shared();
-        let slots = 1..self.shared.answers.high_water() as u16;
-        match self.pressed_since {
-            Some(since) if self.now - since < patience => {
-                self.lists.arm(since + patience);
-                return false;
-            }
-            Some(_) => {}
-            None => {
-                self.pressed_since = Some(self.now);
-                self.lists.arm(self.now + patience);
-                slots.for_each(|slot| {
-                    let answer = self.answer(slot);
-                    answer.pressed_mark.set(answer.moved.get());
-                });
-                return false;
-            }
-        }
-        let shared = self.shared;
-        let waits = |slot: &u16| shared.answers.entries()[usize::from(*slot)].waits_for_peer();
-        // Each has a patience of its own, also who came after others began to wait.
-        let patient_until =
-            |slot: u16| shared.answers.entries()[usize::from(slot)].began.get() + patience;
-        let now = self.now;
-        let slow = |slot: &u16| waits(slot) && patient_until(*slot) <= now;
-        let least = slots.clone().filter(slow).min_by_key(|&slot| {
-            let answer = self.answer(slot);
-            answer.moved_since(&answer.pressed_mark)
-        });
-        let Some(least) = least else {
-            match slots.filter(waits).map(patient_until).min() {
-                Some(at) => self.lists.arm(at),
-                None => self.pressed_since = None,
-            }
-            return false;
-        };
-        self.pressed_since = None;
-        // All that are as slow as a peer may be over a longer time, and the slowest in any case.
-        let limits = &self.common.limits;
-        let least_bytes = limits.progress_bytes_min.saturating_mul(limits.patience_ms)
-            / limits.progress_ms.max(1);
-        for slot in slots.filter(slow) {
-            let answer = self.answer(slot);
-            if slot == least || answer.moved_since(&answer.pressed_mark) < least_bytes {
-                add(&self.common.stats.shed);
-                self.cut_short_or_close(answer);
-            }
-        }
-        true
-    }
-
-    fn cut_short_or_close(&mut self, answer: &'r Answer<'r>) {
-        let Some(token) = answer.token.get() else { return };
-        match answer.stage.get() {
-            Stage::Handling => self.cut_short(answer, REQUEST_TIMEOUT),
-            Stage::Flushing => self.close(token, Close::Abort),
-            Stage::Draining => self.close(token, Close::Graceful),
-        }
-    }
-
-    /// Gives freed slots and head buffers to those who wait for them, oldest first; requests whose
-    /// body is not all there yet come after those that can be answered at once.
-    pub(super) fn serve_waiting(&mut self) {
-        if self.pressed_since.is_some() && !self.pressed() {
-            self.pressed_since = None;
-        }
-        while !self.lists.list(Phase::AwaitSlot).is_empty() {
-            if self.shared.answers.is_full() && !self.press_slots() {
-                break;
-            }
-            let Some(index) = self.next_waiting() else { break };
-            let Some(token) = self.reactor.token_at(index as usize) else { break };
-            let entry = self.entry(self.connection(token).place.get());
-            self.dispatch(token, entry);
-            if self.connection(token).phase() == Phase::AwaitSlot {
-                break;
-            }
-        }
-        while !self.shared.heads.is_full() {
-            let Some(index) = self.lists.list(Phase::AwaitHead).front() else { break };
-            let Some(token) = self.reactor.token_at(index as usize) else { break };
-            self.begin_head(token);
-        }
-        if !self.lists.list(Phase::AwaitSlot).is_empty() && !self.shared.answers.is_full() {
-            // One who has just come pushed another out: its slot is given away next turn.
-            self.lists.arm(self.now);
-        }
-    }
-
-    fn pressed(&self) -> bool {
-        self.accept_pending || !self.lists.list(Phase::AwaitSlot).is_empty()
-    }
-
-    /// The patience that a slow peer is granted: all who wait together are to wait no longer than
-    /// that, so the more there are for each slot, the shorter it is.
-    fn patience_shared(&self) -> Duration {
-        let waiting = |phase| self.lists.list(phase).len();
-        let waiting = waiting(Phase::AwaitSlot) + waiting(Phase::AwaitHead);
-        let rounds = waiting.div_ceil(self.shared.capacity.requests).max(1);
-        let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
-        Duration::from_millis(u64::from(self.common.limits.patience_ms / rounds))
-    }
-
-    fn next_waiting(&self) -> Option<u32> {
-        self.first_waiting(true).or(self.lists.list(Phase::AwaitSlot).front())
-    }
-
-    /// The first that waits for a slot and whose body has, or has not, arrived with its head.
-    pub(super) fn first_waiting(&self, whole: bool) -> Option<u32> {
-        let list = self.lists.list(Phase::AwaitSlot);
-        let is_whole = |index: &u32| {
-            let entry = self.entry(self.connections[*index as usize].place.get());
-            match entry.facts.get().body {
-                BodyKind::None => true,
-                BodyKind::Length(len) => len <= (entry.end.get() - entry.start.get()) as u64,
-                _ => false,
-            }
-        };
-        let mut at = list.front();
-        while let Some(index) = at.filter(|index| is_whole(index) != whole) {
-            at = list.after(self.connections, index);
-        }
-        at
-    }
 }
 
 impl Answer<'_> {
-    /// Whether the slot is held up by its peer alone.
-    fn waits_for_peer(&self) -> bool {
-        let waits = self.paused.get() && self.peer_wait.get().is_some();
-        self.token.get().is_some() && (waits || self.stage.get() == Stage::Draining)
-    }
-
-    fn restart_progress(&self) {
-        self.progress_mark.set(self.moved.get());
-        self.waited.set(Duration::ZERO);
-    }
-
     /// Wakes those of the handler's waits that do not go through its own task: futures inside a
     /// combinator with wakers of its own.
     fn wake_foreign(&self, own: &core::task::Waker) {
@@ -769,7 +546,3 @@ const INCOMPLETE: Reject =
     Reject { status: Status::INTERNAL_SERVER_ERROR, reason: "the handler sent no whole response" };
 const UNSENDABLE: Reject =
     Reject { status: Status::INTERNAL_SERVER_ERROR, reason: "the response could not be sent" };
-const LATE: Reject =
-    Reject { status: Status::SERVICE_UNAVAILABLE, reason: "the handler took too long" };
-
-const _: () = assert!(NO_SLOT.reason.len() < 100);

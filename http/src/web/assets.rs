@@ -6,7 +6,8 @@
 //! Tornado: `StaticFileHandler`, for files that are known when the program is built.
 
 use crate::proto::Status;
-use crate::server::exchange::{Reply, RequestHead};
+use crate::server::exchange::RequestHead;
+use crate::server::response::Reply;
 
 /// One encoding of an asset: its bytes, and the fields that go with them.
 #[derive(Clone, Copy, Debug)]

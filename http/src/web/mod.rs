@@ -10,7 +10,7 @@ pub(crate) use application::slots_bytes;
 pub use application::{Application, future_bytes};
 
 use crate::proto::Status;
-use crate::server::exchange::Reply;
+use crate::server::response::Reply;
 
 /// A plain-text reply, 200. Tornado: `self.write("..")`.
 pub const fn text(body: &str) -> Reply<'_> {

@@ -14,7 +14,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::proto::{HeadOut, Method, Status};
-use crate::server::exchange::{Exchange, Fault, RequestHead, Responder, Sent};
+use crate::server::exchange::{Exchange, Fault, RequestHead, Sent};
+use crate::server::response::Responder;
 
 /// One line of the table. Built by [`routes!`](crate::routes).
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +188,10 @@ macro_rules! routes {
     ($app:ty { $($routes:tt)* }) => {
         $crate::routes!(@impl [] $app; $($routes)*);
     };
-    (@impl [$($generics:tt)*] $app:ty; $($method:ident $pattern:literal => $handler:path),* $(,)?) => {
+    (
+        @impl [$($generics:tt)*] $app:ty;
+        $($method:ident $pattern:literal => $handler:path),* $(,)?
+    ) => {
         impl<$($generics)*> $crate::Application for $app {
             fn respond(
                 &self,

@@ -1,0 +1,407 @@
+//! The response of one request: whole, filled in place, or piece by piece.
+//!
+//! Invariants: bytes go to the slot's out buffer through the machine, which frames them; whether a
+//! response is complete is the machine's to say. Where the buffer is full a future waits until
+//! the driver has flushed it.
+//!
+//! Futures here are cancel-safe in the sense of [`exchange`](super::exchange): a response that was
+//! begun and not ended ends the connection.
+//!
+//! Place: beside [`exchange`](super::exchange), above the slot's record.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use super::exchange::{Closed, Fault, Sent};
+use super::tables::{Answer, WANTS_OUT};
+use crate::proto::{BodyOut, HeadOut, SendError, Status};
+
+/// A whole response: status, fields and a body that is there already.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'r> {
+    /// The status.
+    pub status: Status,
+    /// `Content-Type`.
+    pub content_type: Option<&'r str>,
+    /// All other fields; the length and `Connection` follow from the rest.
+    pub fields: &'r [(&'r str, &'r [u8])],
+    /// The body.
+    pub body: &'r [u8],
+}
+
+impl<'r> Reply<'r> {
+    /// A response with a status and nothing else.
+    pub const fn new(status: Status) -> Self {
+        Self { status, content_type: None, fields: &[], body: &[] }
+    }
+
+    /// The same with another status.
+    pub const fn status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same with these fields, in place of those it had.
+    pub const fn fields(mut self, fields: &'r [(&'r str, &'r [u8])]) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// The same with a body of a media type.
+    pub const fn body(mut self, content_type: &'r str, body: &'r [u8]) -> Self {
+        self.content_type = Some(content_type);
+        self.body = body;
+        self
+    }
+}
+
+/// The place for a response. Dropping it unused answers 500.
+pub struct Responder<'c> {
+    pub(super) answer: &'c Answer<'c>,
+}
+
+impl<'c> Responder<'c> {
+    /// Sends a whole response. Resolves once it is in the out buffer, which the driver then sends.
+    ///
+    /// # Errors
+    /// [`Fault::Gone`]; [`Fault::Send`] when its head is malformed or larger than the out buffer.
+    pub fn reply<'r>(self, reply: Reply<'r>) -> WriteReply<'c, 'r> {
+        WriteReply { answer: self.answer, reply, sent: None }
+    }
+
+    /// Sends a whole response whose body `fill` writes straight into the out buffer; `fill` gets
+    /// the free part of the buffer and returns how many bytes it wrote, or an error when that is
+    /// too small: then it is called again with a whole empty buffer, and its second error is 500.
+    ///
+    /// The last [`HEAD_ROOM`] bytes of the buffer are kept for the head.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub fn fill<'r, W, E>(self, head: HeadOut<'r>, fill: W) -> WriteFilled<'c, 'r, W>
+    where
+        W: FnMut(&mut [u8]) -> Result<usize, E>,
+    {
+        WriteFilled { answer: self.answer, head, fill }
+    }
+
+    /// As [`fill`](Self::fill), for a future that is written by hand.
+    pub(crate) fn poll_filled<E>(
+        &self,
+        cx: &mut Context<'_>,
+        head: &HeadOut<'_>,
+        mut fill: impl FnMut(&mut [u8]) -> Result<usize, E>,
+    ) -> Poll<Result<Sent, Fault>> {
+        match self.answer.send_filled(head, &mut fill) {
+            Some(result) => Poll::Ready(result),
+            None => self.answer.wait_out(cx),
+        }
+    }
+
+    /// Begins a response whose body follows piece by piece: chunked unless `head.body` gives its
+    /// length (and closed by the connection for HTTP/1.0).
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub async fn start(self, head: HeadOut<'_>) -> Result<BodyWriter<'c>, Fault> {
+        let body = if head.body == BodyOut::None { BodyOut::Chunked } else { head.body };
+        let head = HeadOut { body, ..head };
+        let answer = self.answer;
+        let poll = |cx: &mut Context<'_>| match answer.send_head(head) {
+            Some(result) => Poll::Ready(result),
+            None => answer.wait_out(cx),
+        };
+        core::future::poll_fn(poll).await?;
+        Ok(BodyWriter { answer })
+    }
+
+    /// Resolves when the peer is gone; borrows nothing, so it can stand beside anything else.
+    pub fn closed(&self) -> Closed<'c> {
+        Closed::new(self.answer)
+    }
+}
+
+/// See [`Responder::reply`].
+#[must_use = "a reply is not sent unless it is awaited"]
+pub struct WriteReply<'c, 'r> {
+    answer: &'c Answer<'c>,
+    reply: Reply<'r>,
+    /// Bytes of the body that are in the out buffer; `None`: not even the head is.
+    sent: Option<usize>,
+}
+
+impl Future for WriteReply<'_, '_> {
+    type Output = Result<Sent, Fault>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        match this.answer.send_reply(&this.reply, &mut this.sent) {
+            Some(result) => Poll::Ready(result),
+            None => this.answer.wait_out(cx),
+        }
+    }
+}
+
+impl Answer<'_> {
+    /// Appends as much of a whole response as there is room for; `sent` keeps how far it came.
+    /// `None`: there is no room until the out buffer is flushed.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn send_reply(
+        &self,
+        reply: &Reply<'_>,
+        sent: &mut Option<usize>,
+    ) -> Option<Result<Sent, Fault>> {
+        let Some(entry) = self.entry.get().filter(|_| !self.gone.get()) else {
+            return Some(Err(Fault::Gone));
+        };
+        let mut out = self.out.borrow_mut();
+        let mut conn = entry.conn.borrow_mut();
+        let mut from = match *sent {
+            Some(from) => from,
+            None => {
+                let prefix = self.common.prefix.borrow();
+                let head = HeadOut {
+                    prefix: Some(&prefix),
+                    body: BodyOut::Length(reply.body.len() as u64),
+                    content_type: reply.content_type,
+                    fields: reply.fields,
+                    ..HeadOut::response(reply.status)
+                };
+                match conn.send_head(out.room(), &head) {
+                    Ok(len) => out.end += len,
+                    Err(SendError::Full) if !out.is_empty() => return None,
+                    Err(error) => return Some(Err(Fault::Send(error))),
+                }
+                0
+            }
+        };
+        while let Some(rest) = reply.body.get(from..).filter(|rest| !rest.is_empty()) {
+            let (taken, written) = conn.send_body(rest, out.room());
+            out.end += written;
+            from += taken;
+            if taken == 0 {
+                *sent = Some(from);
+                return None;
+            }
+        }
+        // The length was known, so nothing is left to be written.
+        Some(conn.finish(&mut []).map(|_| Sent::NEW).map_err(Fault::Send))
+    }
+}
+
+/// Bytes of the out buffer that [`Responder::fill`] keeps for the head.
+pub const HEAD_ROOM: usize = 256;
+
+/// See [`Responder::fill`].
+#[must_use = "a reply is not sent unless it is awaited"]
+pub struct WriteFilled<'c, 'r, W> {
+    answer: &'c Answer<'c>,
+    head: HeadOut<'r>,
+    fill: W,
+}
+
+impl<W> Unpin for WriteFilled<'_, '_, W> {}
+
+impl<W, E> Future for WriteFilled<'_, '_, W>
+where
+    W: FnMut(&mut [u8]) -> Result<usize, E>,
+{
+    type Output = Result<Sent, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        match this.answer.send_filled(&this.head, &mut this.fill) {
+            Some(result) => Poll::Ready(result),
+            None => this.answer.wait_out(cx),
+        }
+    }
+}
+
+impl Answer<'_> {
+    /// Fills a body behind the room for its head, writes the head, and moves the body up to it
+    /// through the machine, which frames it. `None`: there is no room until the buffer is flushed.
+    fn send_filled<E>(
+        &self,
+        head: &HeadOut<'_>,
+        fill: &mut impl FnMut(&mut [u8]) -> Result<usize, E>,
+    ) -> Option<Result<Sent, Fault>> {
+        let Some(entry) = self.entry.get().filter(|_| !self.gone.get()) else {
+            return Some(Err(Fault::Gone));
+        };
+        let mut out = self.out.borrow_mut();
+        let full = Some(Err(Fault::Send(SendError::Full))).filter(|_| out.is_empty());
+        let room = out.room();
+        let Some((head_room, body)) = room.split_at_mut_checked(HEAD_ROOM) else { return full };
+        let Ok(len) = fill(body) else { return full };
+        let end = HEAD_ROOM + len.min(body.len());
+        let prefix = self.common.prefix.borrow();
+        let length = BodyOut::Length((end - HEAD_ROOM) as u64);
+        let head = HeadOut { body: length, prefix: Some(&prefix), ..*head };
+        let mut conn = entry.conn.borrow_mut();
+        // A gap is left between head and body, so that the body has somewhere to move to.
+        let head_room = head_room.get_mut(..HEAD_ROOM - GAP).unwrap_or_default();
+        let mut to = match conn.send_head(head_room, &head) {
+            Ok(head_len) => head_len,
+            Err(SendError::Full) => return full,
+            Err(error) => return Some(Err(Fault::Send(error))),
+        };
+        let mut from = HEAD_ROOM;
+        while from < end {
+            let (front, back) = room.split_at_mut(from);
+            let data = back.get(..end - from).unwrap_or_default();
+            let (taken, framed) = conn.send_body(data, front.get_mut(to..).unwrap_or_default());
+            debug_assert!(taken > 0, "{from} {end} {to}");
+            from += taken.max(1);
+            to += framed;
+        }
+        out.end += to;
+        Some(conn.finish(&mut []).map(|_| Sent::NEW).map_err(Fault::Send))
+    }
+}
+
+/// Least distance between a filled body and its head.
+const GAP: usize = 16;
+
+/// The body of a response that was begun. Dropping it without [`end`](Self::end) ends the
+/// connection, unless all of a promised length was written.
+pub struct BodyWriter<'c> {
+    answer: &'c Answer<'c>,
+}
+
+impl<'c> BodyWriter<'c> {
+    /// Writes all of `data` into the out buffer, waiting for the peer to take what is before it.
+    ///
+    /// Cancel-safe: no; a dropped call may have written a part.
+    ///
+    /// # Errors
+    /// [`Fault::Gone`]; [`Fault::Send`] for more bytes than the promised length.
+    pub fn write<'b>(&'b mut self, data: &'b [u8]) -> WriteBody<'b, 'c> {
+        WriteBody { answer: self.answer, data }
+    }
+
+    /// Resolves when everything written so far has been handed to the transport.
+    ///
+    /// # Errors
+    /// [`Fault::Gone`].
+    pub fn flush(&mut self) -> Flush<'_, 'c> {
+        Flush { writer: self }
+    }
+
+    /// Ends the response.
+    ///
+    /// # Errors
+    /// [`Fault::Send`] when fewer bytes were written than promised.
+    pub async fn end(self) -> Result<Sent, Fault> {
+        let answer = self.answer;
+        core::future::poll_fn(|cx| match answer.finish() {
+            Some(result) => Poll::Ready(result),
+            None => answer.wait_out(cx),
+        })
+        .await
+    }
+
+    /// Resolves when the peer is gone; borrows nothing.
+    pub fn closed(&self) -> Closed<'c> {
+        Closed::new(self.answer)
+    }
+}
+
+/// See [`BodyWriter::write`].
+#[must_use = "a write does nothing unless it is awaited"]
+pub struct WriteBody<'b, 'c> {
+    answer: &'c Answer<'c>,
+    data: &'b [u8],
+}
+
+impl Future for WriteBody<'_, '_> {
+    type Output = Result<(), Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.answer;
+        while !self.data.is_empty() {
+            let taken = answer.send_body(self.data)?;
+            if taken == 0 {
+                if answer.out.borrow().is_empty() {
+                    // An empty buffer takes nothing: the promised length is used up.
+                    return Poll::Ready(Err(Fault::Send(SendError::State)));
+                }
+                return answer.wait_out(cx);
+            }
+            self.data = self.data.get(taken..).unwrap_or_default();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// See [`BodyWriter::flush`].
+#[must_use = "a flush does nothing unless it is awaited"]
+pub struct Flush<'b, 'c> {
+    writer: &'b mut BodyWriter<'c>,
+}
+
+impl Future for Flush<'_, '_> {
+    type Output = Result<(), Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.writer.answer;
+        if answer.gone.get() {
+            Poll::Ready(Err(Fault::Gone))
+        } else if answer.out.borrow().is_empty() {
+            Poll::Ready(Ok(()))
+        } else {
+            answer.wait_out(cx)
+        }
+    }
+}
+
+impl Answer<'_> {
+    /// Appends a head to the out buffer. `None`: there is no room until it is flushed.
+    #[inline]
+    fn send_head(&self, head: HeadOut<'_>) -> Option<Result<(), Fault>> {
+        let Some(entry) = self.entry.get() else { return Some(Err(Fault::Gone)) };
+        if self.gone.get() {
+            return Some(Err(Fault::Gone));
+        }
+        let mut out = self.out.borrow_mut();
+        let prefix = self.common.prefix.borrow();
+        let head = HeadOut { prefix: Some(&prefix), ..head };
+        let sent = entry.conn.borrow_mut().send_head(out.room(), &head);
+        match sent {
+            Ok(len) => {
+                out.end += len;
+                Some(Ok(()))
+            }
+            Err(SendError::Full) if !out.is_empty() => None,
+            Err(error) => Some(Err(Fault::Send(error))),
+        }
+    }
+
+    /// Appends as much of the body as there is room for; how much.
+    fn send_body(&self, data: &[u8]) -> Result<usize, Fault> {
+        let entry = self.entry.get().filter(|_| !self.gone.get()).ok_or(Fault::Gone)?;
+        let mut out = self.out.borrow_mut();
+        let (taken, written) = entry.conn.borrow_mut().send_body(data, out.room());
+        out.end += written;
+        Ok(taken)
+    }
+
+    /// Ends the body. `None`: there is no room until the out buffer is flushed.
+    fn finish(&self) -> Option<Result<Sent, Fault>> {
+        let Some(entry) = self.entry.get() else { return Some(Err(Fault::Gone)) };
+        let mut out = self.out.borrow_mut();
+        let finished = entry.conn.borrow_mut().finish(out.room());
+        match finished {
+            Ok(len) => {
+                out.end += len;
+                Some(Ok(Sent::NEW))
+            }
+            Err(SendError::Full) if !out.is_empty() => None,
+            Err(error) => Some(Err(Fault::Send(error))),
+        }
+    }
+
+    fn wait_out<T>(&self, cx: &Context<'_>) -> Poll<T> {
+        self.wait(WANTS_OUT, &self.out_waker, cx)
+    }
+}
