@@ -32,7 +32,7 @@ use core::task::{Context, Poll, Waker};
 
 use crate::memory::Block;
 use crate::metrics::Metrics;
-use crate::poller::{Error, Interest, Io, Readiness, Token, Transport};
+use crate::poller::{Error, Event, Interest, Io, Readiness, Token, Transport};
 use crate::state::{self, State};
 use crate::time::Instant;
 use crate::wake::WakeTree;
@@ -394,8 +394,13 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// The next source of the group that became ready; each event names it once. Its bits stay
     /// until an operation disproves them: the caller either goes on until then or remembers it.
     pub fn poll_ready(&self, group: Group, cx: &mut Context<'_>) -> Poll<Token> {
+        self.poll_event(group, cx).map(|event| event.token)
+    }
+
+    /// As [`poll_ready`](Self::poll_ready), with the source's bits as they are now.
+    pub fn poll_event(&self, group: Group, cx: &mut Context<'_>) -> Poll<Event> {
         match self.state.next_ready(group) {
-            Some(token) => Poll::Ready(token),
+            Some(event) => Poll::Ready(event),
             None => {
                 self.state.await_group(group, cx.waker());
                 Poll::Pending

@@ -7,13 +7,11 @@
 
 #[cfg(feature = "sim")]
 mod check;
+mod tables;
 
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll, Waker};
 
-use zerocopy::FromZeros;
-
-use crate::list::{Chained, Queue};
 use crate::memory::{self, Block};
 use crate::metrics::Metrics;
 use crate::poller::{Event, Interest, Io, Readiness, Token};
@@ -22,99 +20,11 @@ use crate::slab::Slab;
 use crate::time::Instant;
 use crate::wake::WakeTree;
 use crate::wheel::{Timer, TimerId, TimerWheel};
+pub(crate) use tables::Source;
+use tables::{GroupState, LIVE, QUEUED, TaskLink, Waiter};
 
 /// Timers fired in one turn at most; the rest fire in the next, which does not wait.
 const TIMERS_PER_TURN_MAX: usize = 256;
-
-/// One connection or listener. All zero bits: free.
-#[derive(FromZeros)]
-pub(crate) struct Source {
-    pub(crate) io: Cell<u32>,
-    generation: Cell<u32>,
-    /// The link of the ready list, or of the slab's free list.
-    next: Cell<u32>,
-    /// The first of the futures that wait for this source alone.
-    waiters: Cell<u32>,
-    ready: Cell<u8>,
-    flags: Cell<u8>,
-    group: Cell<u8>,
-}
-
-const _: () = assert!(size_of::<Source>() <= 20);
-
-/// The source stands on its group's ready list.
-const QUEUED: u8 = 1;
-/// The source is in use.
-const LIVE: u8 = 2;
-
-impl Chained for Source {
-    fn next(&self) -> &Cell<u32> {
-        &self.next
-    }
-}
-
-impl Source {
-    fn flag(&self, flag: u8) -> bool {
-        self.flags.get() & flag != 0
-    }
-
-    fn set(&self, flag: u8) {
-        self.flags.set(self.flags.get() | flag);
-    }
-
-    fn clear(&self, flag: u8) {
-        self.flags.set(self.flags.get() & !flag);
-    }
-
-    pub(crate) fn ready(&self) -> Readiness {
-        Readiness::from_bits(self.ready.get())
-    }
-
-    pub(crate) fn disprove(&self, bit: Readiness) {
-        self.ready.set(self.ready().without(bit).bits());
-    }
-}
-
-/// One future that waits for one interest of one source.
-#[derive(Default)]
-struct Waiter {
-    next: Cell<u32>,
-    interest: Cell<u8>,
-    waker: Cell<Option<Waker>>,
-}
-
-impl Chained for Waiter {
-    fn next(&self) -> &Cell<u32> {
-        &self.next
-    }
-}
-
-/// The link of a task's leaf on its group's list of flagged tasks.
-#[derive(FromZeros)]
-struct TaskLink {
-    next: Cell<u32>,
-    queued: Cell<u8>,
-}
-
-impl Chained for TaskLink {
-    fn next(&self) -> &Cell<u32> {
-        &self.next
-    }
-}
-
-/// What the reactor knows of a group.
-#[derive(Default)]
-struct GroupState {
-    in_use: Cell<bool>,
-    first_task: Cell<u32>,
-    tasks: Cell<u32>,
-    ready: Queue,
-    flagged: Queue,
-    waker: Cell<Option<Waker>>,
-    /// Whether `waker` is the main future's.
-    by_main: Cell<bool>,
-    deadline: Cell<Instant>,
-}
 
 /// Everything of a reactor that knows nothing of its poller: compiled once.
 pub(crate) struct State<'m> {
@@ -126,6 +36,9 @@ pub(crate) struct State<'m> {
     sleepers: &'m [Cell<Option<Waker>>],
     task_links: &'m [TaskLink],
     pub(crate) wakes: &'static WakeTree,
+    /// No group's deadline, and not the spare one, is before this; it may be earlier than all of
+    /// them, which costs one turn.
+    first_deadline: Cell<Instant>,
     /// The least deadline that found the wheel full.
     spare_deadline: Cell<Instant>,
     /// A group that the main future owns has something for it.
@@ -168,6 +81,7 @@ impl<'m> State<'m> {
             sleepers: block.fill(capacity.timers, |_| Cell::new(None)),
             task_links: block.table(capacity.tasks + 1),
             wakes,
+            first_deadline: Cell::new(Instant::MAX),
             spare_deadline: Cell::new(Instant::MAX),
             main_woken: Cell::new(false),
             last_batch: Cell::new(0),
@@ -190,23 +104,36 @@ impl<'m> State<'m> {
         self.now.set(now);
         self.metrics.add_turn();
         self.fire_timers(now);
+        if self.first_deadline.get() <= now {
+            self.pass_deadlines(now);
+        }
+        let mut main = false;
+        if self.wakes.any() {
+            main = self.take_flags();
+            if self.wakes.any() {
+                // A flagged task's owner was woken just now: it runs in this turn, or each request
+                // would cost an empty wait.
+                main |= self.take_flags();
+            }
+        }
+        main | self.main_woken.take()
+    }
+
+    /// Wakes the groups whose deadline has come, and finds the first one again.
+    fn pass_deadlines(&self, now: Instant) {
+        if self.spare_deadline.get() <= now {
+            self.spare_deadline.set(Instant::MAX);
+            self.wake_everybody();
+        }
+        let mut first = self.spare_deadline.get();
         for group in &self.groups[1..] {
             if group.deadline.get() <= now {
                 group.deadline.set(Instant::MAX);
                 self.wake_owner(group);
             }
+            first = first.min(group.deadline.get());
         }
-        if self.spare_deadline.get() <= now {
-            self.spare_deadline.set(Instant::MAX);
-            self.wake_everybody();
-        }
-        let mut main = self.take_flags();
-        if self.wakes.any() {
-            // A flagged task's owner was woken just now: it runs in this turn, or each request
-            // would cost an empty wait.
-            main |= self.take_flags();
-        }
-        main | self.main_woken.take()
+        self.first_deadline.set(first);
     }
 
     /// Wakes the owner of a group. That is almost always the main future, which is this reactor's
@@ -245,15 +172,13 @@ impl<'m> State<'m> {
 
     fn take_flags(&self) -> bool {
         let mut main = false;
-        if self.wakes.any() {
-            self.wakes.take(&mut |leaf| {
-                if leaf == 0 {
-                    main = true;
-                } else {
-                    self.flag_task(leaf as u32);
-                }
-            });
-        }
+        self.wakes.take(&mut |leaf| {
+            if leaf == 0 {
+                main = true;
+            } else {
+                self.flag_task(leaf as u32);
+            }
+        });
         main
     }
 
@@ -279,10 +204,7 @@ impl<'m> State<'m> {
         if self.main_woken.get() || self.wakes.any() {
             return Some(Instant::ZERO);
         }
-        let mut least = until.unwrap_or(Instant::MAX).min(self.spare_deadline.get());
-        for group in &self.groups[1..] {
-            least = least.min(group.deadline.get());
-        }
+        let mut least = until.unwrap_or(Instant::MAX).min(self.first_deadline.get());
         if let Some(timer) = self.wheel.borrow().next_deadline() {
             least = least.min(timer);
         }
@@ -378,14 +300,15 @@ impl<'m> State<'m> {
         source.flag(LIVE).then(|| Token { index, generation: source.generation.get() })
     }
 
-    pub(crate) fn next_ready(&self, group: Group) -> Option<Token> {
+    pub(crate) fn next_ready(&self, group: Group) -> Option<Event> {
         let queue = &self.groups[group.0 as usize].ready;
         loop {
             let index = queue.pop(self.sources.entries())?;
             let source = &self.sources.entries()[index as usize];
             source.clear(QUEUED);
             if source.flag(LIVE) {
-                return Some(Token { index, generation: source.generation.get() });
+                let token = Token { index, generation: source.generation.get() };
+                return Some(Event { token, ready: source.ready() });
             }
             self.sources.release(index);
         }
@@ -435,6 +358,7 @@ impl<'m> State<'m> {
 
     pub(crate) fn set_deadline(&self, group: Group, at: Instant) {
         self.groups[group.0 as usize].deadline.set(at);
+        self.first_deadline.set(self.first_deadline.get().min(at));
     }
 
     pub(crate) fn await_group(&self, group: Group, waker: &Waker) {
@@ -553,6 +477,7 @@ impl<'m> State<'m> {
             Err(_) => {
                 self.metrics.add_timer_refused();
                 self.spare_deadline.set(self.spare_deadline.get().min(at));
+                self.first_deadline.set(self.first_deadline.get().min(at));
                 None
             }
         }

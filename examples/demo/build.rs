@@ -40,7 +40,8 @@ fn main() -> io::Result<()> {
         let gzip = variant(&gzip, &format!("/{file}.gz"), "OUT_DIR", &encoded);
         writeln!(
             code,
-            "    ({path:?}, Asset {{\n        content_type: {content_type:?},\n        \
+            "    ({path:?}, Asset {{\n        \
+             content_type: MediaType::new({content_type:?}),\n        \
              plain: {plain},\n        gzip: {gzip},\n    }}),"
         )
         .expect("a string takes all");

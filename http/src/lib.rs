@@ -38,7 +38,7 @@ pub mod web;
 pub use dustdevil_core::handle::Handle;
 pub use dustdevil_core::task::Either;
 pub use dustdevil_core::time::{Duration, Instant};
-pub use proto::{BodyOut, HeadOut, Method, Status};
+pub use proto::{BodyOut, HeadOut, MediaType, Method, Status};
 pub use server::exchange::{Body, Exchange, Fault, RequestHead, Sent};
 pub use server::response::{BodyWriter, Reply, Responder};
 pub use server::{Capacity, Limits, Server};

@@ -60,7 +60,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use dustdevil_core::embedded_io::ErrorKind;
 use dustdevil_core::nb;
 use dustdevil_core::poller::{Error, Event, Io, Poller, Readiness, Token, Transport};
-use dustdevil_core::time::{Clock, Instant};
+use dustdevil_core::time::{Clock, Duration, Instant};
 use dustdevil_core::wake::{Unpark, WakeTree};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -160,17 +160,12 @@ impl Epoll {
     }
 
     /// How long to wait: until `deadline`, or until a lingering connection's time is over.
-    fn timeout(&self, deadline: Option<Instant>) -> Timeout {
+    fn timeout(&self, deadline: Option<Instant>) -> Option<Duration> {
         let deadline = match (deadline, self.lingering.deadline()) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        match deadline {
-            None => Timeout::Never,
-            // "At once" is the busy reactor's deadline: spare it a look at the clock.
-            Some(Instant::ZERO) => Timeout::Millis(0),
-            Some(deadline) => Timeout::until(deadline, self.now.get()),
-        }
+        deadline.map(|deadline| deadline - self.now.get())
     }
 
     /// Runs `make`, and again for each lingering connection that can be closed for the sake of
@@ -242,11 +237,10 @@ impl Poller for Epoll {
     ) -> Result<(), Error> {
         self.turn = (self.turn + 1) % State::TURNS;
         let timeout = self.timeout(deadline);
-        let parked = timeout != Timeout::Millis(0) && wakes.park();
-        let timeout = if parked { timeout } else { Timeout::Millis(0) };
+        let parked = timeout != Some(Duration::ZERO) && wakes.park();
+        let timeout = if parked { timeout.map(timespec) } else { Some(timespec(Duration::ZERO)) };
         self.events.clear();
-        let waited =
-            epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.timespec().as_ref());
+        let waited = epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.as_ref());
         if parked {
             wakes.unparked();
         }
@@ -407,30 +401,15 @@ fn ready(flags: EventFlags) -> Readiness {
     ready
 }
 
-/// How long one epoll_wait may last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Timeout {
-    Never,
-    Millis(i32),
-}
+/// The longest that one epoll_wait knows, in microseconds; after it there is simply another turn.
+const WAIT_MAX: u64 = i32::MAX as u64 * 1_000;
 
-impl Timeout {
-    /// Rounded up, so that a wait of less than a millisecond does not become a spin; cut to the
-    /// longest that epoll_wait knows, after which there is simply another turn.
-    fn until(deadline: Instant, now: Instant) -> Self {
-        Self::Millis(i32::try_from((deadline - now).as_millis_ceil()).unwrap_or(i32::MAX))
-    }
-
-    /// As rustix takes it, which makes the same milliseconds of it again.
-    fn timespec(self) -> Option<Timespec> {
-        match self {
-            Self::Never => None,
-            Self::Millis(millis) => Some(Timespec {
-                tv_sec: i64::from(millis / 1_000),
-                tv_nsec: i64::from(millis % 1_000) * 1_000_000,
-            }),
-        }
-    }
+/// As rustix takes a wait. It makes milliseconds of it and rounds up, so that a wait of less than
+/// one does not become a spin; a test holds it to that.
+fn timespec(wait: Duration) -> Timespec {
+    let micros = wait.as_micros().min(WAIT_MAX);
+    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+    Timespec { tv_sec: seconds as i64, tv_nsec: rest as i64 * 1_000 }
 }
 
 /// The descriptors that a poller owns, by number, and what it knows about each.
@@ -524,25 +503,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_rounded_up_and_capped() {
-        let cases = [
-            (0, 0),
-            (1, 1),
-            (999, 1),
-            (1_000, 1),
-            (1_001, 2),
-            (2_147_483_647_000, i32::MAX),
-            (2_147_483_648_000, i32::MAX),
-            (u64::MAX - 5, i32::MAX),
-        ];
-        let now = Instant::from_micros(5);
-        for (micros, millis) in cases {
-            let timeout = Timeout::until(Instant::from_micros(5 + micros), now);
-            assert_eq!(timeout, Timeout::Millis(millis), "{micros} us");
+    fn a_wait_keeps_its_microseconds_and_is_capped() {
+        for (micros, seconds, nanos) in [
+            (0, 0, 0),
+            (1, 0, 1_000),
+            (999_999, 0, 999_999_000),
+            (1_000_001, 1, 1_000),
+            (WAIT_MAX, 2_147_483, 647_000_000),
+            (u64::MAX, 2_147_483, 647_000_000),
+        ] {
+            let timespec = timespec(Duration::from_micros(micros));
+            assert_eq!((timespec.tv_sec, timespec.tv_nsec), (seconds, nanos), "{micros} us");
         }
-        assert_eq!(Timeout::until(Instant::ZERO, now), Timeout::Millis(0));
-        let timespec = Timeout::Millis(i32::MAX).timespec().unwrap();
-        assert_eq!((timespec.tv_sec, timespec.tv_nsec), (2_147_483, 647_000_000));
     }
 
     #[test]

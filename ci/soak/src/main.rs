@@ -121,3 +121,24 @@ fn run(seed: u64, trace: bool) -> world::Report {
     }
     report
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_the_same_world_each_time_and_another_seed_another() {
+        let worlds: Vec<_> = (1..=6).map(|seed| run(seed, false)).collect();
+        for (seed, world) in (1..).zip(&worlds) {
+            assert_eq!(*world, run(seed, false), "seed {seed}");
+        }
+        let hashes: std::collections::BTreeSet<_> = worlds.iter().map(|world| world.hash).collect();
+        assert_eq!(hashes.len(), worlds.len());
+    }
+
+    #[test]
+    fn a_world_has_traffic() {
+        let requests: u32 = (1..=20).map(|seed| run(seed, false).stats.requests).sum();
+        assert!(requests > 100, "{requests} requests in 20 worlds");
+    }
+}

@@ -2,7 +2,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-use dustdevil_http::{Exchange, Fault, HeadOut, Sent, Status, routes, text};
+use dustdevil_http::{Exchange, Fault, MediaType, Reply, Sent, Status, routes, text};
 use serde::Serialize;
 
 /// The application: it has no state.
@@ -25,9 +25,9 @@ struct Message<'a> {
 }
 
 async fn json(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
-    let head = HeadOut { content_type: Some("application/json"), ..HeadOut::response(Status::OK) };
+    let reply = Reply::new(Status::OK).content_type(MediaType::JSON);
     let message = Message { message: "Hello, World!" };
-    x.out.fill(head, |out| serde_json_core::to_slice(&message, out)).await
+    x.out.fill(reply, |out| serde_json_core::to_slice(&message, out)).await
 }
 
 async fn user(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {

@@ -1,5 +1,6 @@
 //! The page's files, as `build.rs` prepared them from the folder `web`.
 
+use dustdevil_http::MediaType;
 use dustdevil_http::web::assets::{Asset, Variant};
 
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));

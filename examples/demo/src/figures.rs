@@ -51,14 +51,12 @@ const COUNT: usize = size_of::<Figures>() / size_of::<u64>();
 
 impl Figures {
     /// The figures of a worker that had published `before`.
-    pub(crate) fn of(uptime: Duration, rt: Handle<'_>, stats: &Stats, before: &Self) -> Self {
+    pub(crate) fn of(uptime: Duration, rt: Handle<'_>, stats: &Stats<'_>, before: &Self) -> Self {
         let (server, reactor) = (stats.snapshot(), rt.snapshot());
         Self {
             uptime_ms: uptime.as_millis(),
             open: server.open.into(),
-            // The server counts its idle ones at the end of a turn: those that have got a request
-            // in this turn are still among them.
-            idle: server.idle.min(server.open.saturating_sub(server.in_work)).into(),
+            idle: server.idle.into(),
             peak: server.open_peak.into(),
             shed: widened(before.shed, server.shed),
             requests: widened(before.requests, server.requests),

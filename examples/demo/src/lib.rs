@@ -24,7 +24,7 @@ use core::future::Future;
 
 use dustdevil_http::server::Stats;
 use dustdevil_http::{
-    Duration, Exchange, Fault, Handle, HeadOut, Instant, Responder, Sent, Status, routes,
+    Duration, Exchange, Fault, Handle, Instant, MediaType, Reply, Responder, Sent, Status, routes,
 };
 use serde::Serialize;
 
@@ -86,7 +86,7 @@ impl<'a> App<'a> {
     /// nobody. Takes one timer of the reactor's capacity.
     ///
     /// Cancel-safe: what was published stays.
-    pub async fn publish(&self, rt: Handle<'_>, stats: &Stats) -> Infallible {
+    pub async fn publish(&self, rt: Handle<'_>, stats: &Stats<'_>) -> Infallible {
         loop {
             self.note(rt, stats);
             rt.sleep(PUBLISH_EVERY).await;
@@ -94,7 +94,7 @@ impl<'a> App<'a> {
     }
 
     /// Publishes this worker's figures once.
-    fn note(&self, rt: Handle<'_>, stats: &Stats) {
+    fn note(&self, rt: Handle<'_>, stats: &Stats<'_>) {
         let now = rt.now();
         self.started.set(self.started.get().min(now));
         let uptime = now - self.started.get();
@@ -147,11 +147,9 @@ fn led_state(app: &App<'_>, out: Responder<'_>) -> impl Future<Output = Result<S
 }
 
 /// The head of what is only true now.
-const JSON: HeadOut<'static> = HeadOut {
-    content_type: Some("application/json"),
-    fields: &[("Cache-Control", b"no-store"), ("X-Content-Type-Options", b"nosniff")],
-    ..HeadOut::response(Status::OK)
-};
+const JSON: Reply<'static> = Reply::new(Status::OK)
+    .content_type(MediaType::JSON)
+    .fields(&[("Cache-Control", b"no-store"), ("X-Content-Type-Options", b"nosniff")]);
 
 /// Whether `Origin` names another site than the one that was asked: somebody else's page, which may
 /// send a `POST` here from its visitor's browser (RFC 6454, 7.3), must not switch the LED.

@@ -20,7 +20,7 @@
 //! ```
 
 use super::field::{is_target, is_token, is_value};
-use super::{Method, Status};
+use super::{MediaType, Method, Status};
 
 /// Why nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub struct HeadOut<'a> {
     /// `Date`, as [`imf_fixdate`](super::date::imf_fixdate) writes it.
     pub date: Option<&'a [u8; 29]>,
     /// `Content-Type`
-    pub content_type: Option<&'a str>,
+    pub content_type: Option<MediaType<'a>>,
     /// Request: the protocols offered. Response: the one taken (101) or asked for (426).
     pub upgrade: Option<&'a str>,
     /// All other fields, in this order. A request needs exactly one `Host` here.
@@ -208,7 +208,8 @@ pub(super) fn head(
         _ => writer.put_first_lines(head, framing)?,
     };
     if let Some(content_type) = head.content_type {
-        writer = writer.put_array(b"Content-Type: ")?.put_value(content_type.as_bytes())?;
+        let text = content_type.as_str().as_bytes();
+        writer = writer.put_array(b"Content-Type: ")?.put(text)?.put_array(b"\r\n")?;
     }
     if connection != ConnectionLine::None || head.upgrade.is_some() {
         writer = writer.put_connection(connection, head.upgrade)?;
@@ -470,7 +471,7 @@ mod tests {
         let head = HeadOut {
             server: Some("dustdevil"),
             date: Some(DATE),
-            content_type: Some("text/plain"),
+            content_type: Some(MediaType::new("text/plain")),
             body: BodyOut::Length(13),
             fields: &[("ETag", b"\"1\""), ("X", b"")],
             ..HeadOut::response(Status::OK)
@@ -519,7 +520,6 @@ mod tests {
             for head in [
                 HeadOut { fields: &[("X", bad.as_bytes())], ..ok },
                 HeadOut { fields: &[(bad, b"a")], ..ok },
-                HeadOut { content_type: Some(bad), ..ok },
                 HeadOut { server: Some(bad), ..ok },
                 HeadOut { upgrade: Some(bad), ..ok },
                 HeadOut { start: reason, ..ok },

@@ -17,7 +17,7 @@ use core::task::{Context, Poll, Waker};
 use dustdevil_core::handle::Handle;
 use dustdevil_core::memory::Block;
 use dustdevil_core::nb;
-use dustdevil_core::poller::{Readiness, Token, Transport};
+use dustdevil_core::poller::{Event, Readiness, Token, Transport};
 use dustdevil_core::reactor::{Close, Group, Reactor};
 use dustdevil_core::task::Slots;
 use dustdevil_core::time::{Duration, Instant};
@@ -136,8 +136,6 @@ where
             self.accept();
         }
         self.serve_waiting();
-        self.common.stats.idle.set(self.lists.idle() as u32);
-        self.common.stats.in_work.set(self.shared.answers.len() as u32);
         if self.stop_deadline.is_some() && self.open == 0 {
             return Poll::Ready(());
         }
@@ -163,8 +161,8 @@ where
 
     fn poll_events(&mut self, cx: &mut Context<'_>) -> bool {
         for _ in 0..EVENTS_PER_TURN_MAX {
-            let Poll::Ready(token) = self.reactor.poll_ready(self.group, cx) else { return false };
-            self.on_ready(token);
+            let Poll::Ready(event) = self.reactor.poll_event(self.group, cx) else { return false };
+            self.on_ready(event);
         }
         true
     }
@@ -179,12 +177,11 @@ where
         &self.connections[token.index()]
     }
 
-    fn on_ready(&mut self, token: Token) {
+    fn on_ready(&mut self, Event { token, ready }: Event) {
         if Some(token) == self.listener {
             self.accept_pending = true;
             return;
         }
-        let ready = self.reactor.readiness(token);
         match self.connection(token).phase() {
             Phase::Free => {}
             Phase::Slot => self.slot_ready(token, ready),

@@ -98,7 +98,7 @@ pub struct RequestHead<'c> {
     answer: &'c Answer<'c>,
 }
 
-impl RequestHead<'_> {
+impl<'c> RequestHead<'c> {
     fn facts(&self) -> HeadFacts {
         self.answer.entry.get().map(|entry| entry.facts.get()).unwrap_or_default()
     }
@@ -174,7 +174,7 @@ impl RequestHead<'_> {
     }
 
     /// What the server counts: for status pages.
-    pub fn stats(&self) -> &Stats {
+    pub fn stats(&self) -> &Stats<'c> {
         &self.answer.common.stats
     }
 

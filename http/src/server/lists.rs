@@ -78,11 +78,6 @@ impl<'r> Lists<'r> {
         }
     }
 
-    /// Connections without a request.
-    pub(super) fn idle(&self) -> usize {
-        self.list(Phase::Idle).len() + self.list(Phase::Fresh).len()
-    }
-
     /// How long connection `index` has been in its phase.
     pub(super) fn age(&self, index: u32, now: Instant) -> Duration {
         span(now_ticks(now).wrapping_sub(self.connections[index as usize].since.get()))

@@ -243,7 +243,7 @@ impl<'r, A: Application> Server<'r, A> {
     }
 
     /// What this server counts, also while it serves.
-    pub fn stats(&self) -> &'r Stats {
+    pub fn stats(&self) -> &'r Stats<'r> {
         &self.shared.common.stats
     }
 

@@ -16,7 +16,7 @@ use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
 use super::stats::add;
 use super::tables::{HeadBuffer, HeadEntry, Phase};
-use crate::proto::{BodyOut, Conn, Event, HeadOut, Reject, Status};
+use crate::proto::{BodyOut, Conn, Event, HeadOut, MediaType, Reject, Status};
 
 /// Bytes of an error response: its head and one line.
 pub(super) const ERROR_BYTES_MAX: usize = 384;
@@ -270,7 +270,7 @@ where
         let head = HeadOut {
             prefix: Some(&prefix),
             body: BodyOut::Length(body.len() as u64),
-            content_type: Some("text/plain"),
+            content_type: Some(MediaType::PLAIN),
             fields,
             ..HeadOut::response(reject.status)
         };

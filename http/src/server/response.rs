@@ -15,7 +15,7 @@ use core::task::{Context, Poll};
 
 use super::exchange::{Closed, Fault, Sent};
 use super::tables::{Answer, WANTS_OUT};
-use crate::proto::{BodyOut, HeadOut, SendError, Status};
+use crate::proto::{BodyOut, HeadOut, MediaType, SendError, Status};
 
 /// A whole response: status, fields and a body that is there already.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct Reply<'r> {
     /// The status.
     pub status: Status,
     /// `Content-Type`.
-    pub content_type: Option<&'r str>,
+    pub content_type: Option<MediaType<'r>>,
     /// All other fields; the length and `Connection` follow from the rest.
     pub fields: &'r [(&'r str, &'r [u8])],
     /// The body.
@@ -48,11 +48,27 @@ impl<'r> Reply<'r> {
         self
     }
 
+    /// The same with a media type, for a body that [`Responder::fill`] writes.
+    pub const fn content_type(mut self, content_type: MediaType<'r>) -> Self {
+        self.content_type = Some(content_type);
+        self
+    }
+
     /// The same with a body of a media type.
-    pub const fn body(mut self, content_type: &'r str, body: &'r [u8]) -> Self {
+    pub const fn body(mut self, content_type: MediaType<'r>, body: &'r [u8]) -> Self {
         self.content_type = Some(content_type);
         self.body = body;
         self
+    }
+
+    #[inline]
+    fn head(&self) -> HeadOut<'r> {
+        HeadOut {
+            body: BodyOut::Length(self.body.len() as u64),
+            content_type: self.content_type,
+            fields: self.fields,
+            ..HeadOut::response(self.status)
+        }
     }
 }
 
@@ -70,19 +86,20 @@ impl<'c> Responder<'c> {
         WriteReply { answer: self.answer, reply, sent: None }
     }
 
-    /// Sends a whole response whose body `fill` writes straight into the out buffer; `fill` gets
-    /// the free part of the buffer and returns how many bytes it wrote, or an error when that is
-    /// too small: then it is called again with a whole empty buffer, and its second error is 500.
+    /// Sends a whole response whose body `fill` writes straight into the out buffer, in place of
+    /// `reply`'s; `fill` gets the free part of the buffer and returns how many bytes it wrote, or
+    /// an error when that is too small: then it is called again with a whole empty buffer, and its
+    /// second error is 500.
     ///
     /// The last [`HEAD_ROOM`] bytes of the buffer are kept for the head.
     ///
     /// # Errors
     /// As [`reply`](Self::reply).
-    pub fn fill<'r, W, E>(self, head: HeadOut<'r>, fill: W) -> WriteFilled<'c, 'r, W>
+    pub fn fill<'r, W, E>(self, reply: Reply<'r>, fill: W) -> WriteFilled<'c, 'r, W>
     where
         W: FnMut(&mut [u8]) -> Result<usize, E>,
     {
-        WriteFilled { answer: self.answer, head, fill }
+        WriteFilled { answer: self.answer, reply, fill }
     }
 
     /// As [`fill`](Self::fill), for a future that is written by hand.
@@ -161,13 +178,7 @@ impl Answer<'_> {
             Some(from) => from,
             None => {
                 let prefix = self.common.prefix.borrow();
-                let head = HeadOut {
-                    prefix: Some(&prefix),
-                    body: BodyOut::Length(reply.body.len() as u64),
-                    content_type: reply.content_type,
-                    fields: reply.fields,
-                    ..HeadOut::response(reply.status)
-                };
+                let head = HeadOut { prefix: Some(&prefix), ..reply.head() };
                 match conn.send_head(out.room(), &head) {
                     Ok(len) => out.end += len,
                     Err(SendError::Full) if !out.is_empty() => return None,
@@ -197,7 +208,7 @@ pub const HEAD_ROOM: usize = 256;
 #[must_use = "a reply is not sent unless it is awaited"]
 pub struct WriteFilled<'c, 'r, W> {
     answer: &'c Answer<'c>,
-    head: HeadOut<'r>,
+    reply: Reply<'r>,
     fill: W,
 }
 
@@ -211,7 +222,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match this.answer.send_filled(&this.head, &mut this.fill) {
+        match this.answer.send_filled(&this.reply.head(), &mut this.fill) {
             Some(result) => Poll::Ready(result),
             None => this.answer.wait_out(cx),
         }

@@ -33,7 +33,7 @@ use super::exchange::{Exchange, Fault, Sent};
 use super::request::{ERROR_BYTES_MAX, Moved, Parsed, error_line};
 use super::stats::add;
 use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT};
-use crate::proto::{BodyKind, BodyOut, Conn, HeadOut, Reject, Status};
+use crate::proto::{BodyKind, BodyOut, Conn, HeadOut, MediaType, Reject, Status};
 
 /// Requests of one connection answered in a row before others get their turn.
 const REQUESTS_IN_A_ROW_MAX: usize = 64;
@@ -276,7 +276,7 @@ where
         let head = HeadOut {
             prefix: Some(&prefix),
             body: BodyOut::Length(body.len() as u64),
-            content_type: Some("text/plain"),
+            content_type: Some(MediaType::PLAIN),
             fields,
             ..HeadOut::response(reject.status)
         };

@@ -5,16 +5,18 @@
 
 use core::cell::Cell;
 
+use super::tables::Shared;
+
 /// A server's counters since it started.
 #[derive(Default)]
-pub struct Stats {
+pub struct Stats<'r> {
+    /// Where what is under way can be counted when it is asked for, rather than at each request.
+    pub(super) tables: Cell<Option<&'r Shared<'r>>>,
     pub(super) accepted: Cell<u32>,
     pub(super) open: Cell<u32>,
     pub(super) open_peak: Cell<u32>,
-    pub(super) idle: Cell<u32>,
     pub(super) shed: Cell<u32>,
     pub(super) requests: Cell<u32>,
-    pub(super) in_work: Cell<u32>,
     pub(super) rejected: Cell<u32>,
     pub(super) timed_out: Cell<u32>,
     pub(super) aborted: Cell<u32>,
@@ -30,7 +32,7 @@ pub struct StatsSnapshot {
     pub open: u32,
     /// The most there were at once.
     pub open_peak: u32,
-    /// Of those open, the ones without a request.
+    /// Of those open, the ones of which no byte of a request was read yet.
     pub idle: u32,
     /// Connections closed to make room for others.
     pub shed: u32,
@@ -46,17 +48,19 @@ pub struct StatsSnapshot {
     pub aborted: u32,
 }
 
-impl Stats {
+impl Stats<'_> {
     /// The counters as they are now. All wrap at 32 bits.
     pub fn snapshot(&self) -> StatsSnapshot {
+        let (slots, heads) =
+            self.tables.get().map_or((0, 0), |tables| (tables.answers.len(), tables.heads.len()));
         StatsSnapshot {
             accepted: self.accepted.get(),
             open: self.open.get(),
             open_peak: self.open_peak.get(),
-            idle: self.idle.get(),
+            idle: self.open.get().saturating_sub(heads as u32),
             shed: self.shed.get(),
             requests: self.requests.get(),
-            in_work: self.in_work.get(),
+            in_work: slots as u32,
             rejected: self.rejected.get(),
             timed_out: self.timed_out.get(),
             aborted: self.aborted.get(),

@@ -273,7 +273,7 @@ impl Answer<'_> {
 
 /// What all requests of a server share.
 pub(super) struct Common<'r> {
-    pub(super) stats: Stats,
+    pub(super) stats: Stats<'r>,
     pub(super) limits: Limits,
     pub(super) proto_limits: proto::Limits,
     pub(super) handle: Cell<Option<Handle<'r>>>,
@@ -346,7 +346,9 @@ pub(super) fn place<'r>(
     // Buffers lie apart from their records: pages of a buffer that is never used stay untouched.
     let heads = fill_heads(block, &capacity);
     let answers = fill_answers(block, &capacity, common);
-    block.place(Shared { capacity, common, connections, heads, answers })
+    let shared: &Shared<'r> = block.place(Shared { capacity, common, connections, heads, answers });
+    common.stats.tables.set(Some(shared));
+    shared
 }
 
 fn fill_heads<'r>(block: &mut Block<'r>, capacity: &Capacity) -> Slab<'r, HeadEntry<'r>> {

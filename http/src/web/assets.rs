@@ -5,7 +5,7 @@
 //!
 //! Tornado: `StaticFileHandler`, for files that are known when the program is built.
 
-use crate::proto::Status;
+use crate::proto::{MediaType, Status};
 use crate::server::exchange::RequestHead;
 use crate::server::response::Reply;
 
@@ -24,7 +24,7 @@ pub struct Variant {
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
     /// `Content-Type`.
-    pub content_type: &'static str,
+    pub content_type: MediaType<'static>,
     /// As it is.
     pub plain: Variant,
     /// Compressed.

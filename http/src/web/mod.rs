@@ -9,15 +9,15 @@ pub mod routes;
 pub(crate) use application::slots_bytes;
 pub use application::{Application, future_bytes};
 
-use crate::proto::Status;
+use crate::proto::{MediaType, Status};
 use crate::server::response::Reply;
 
 /// A plain-text reply, 200. Tornado: `self.write("..")`.
 pub const fn text(body: &str) -> Reply<'_> {
-    Reply::new(Status::OK).body("text/plain; charset=utf-8", body.as_bytes())
+    Reply::new(Status::OK).body(MediaType::PLAIN, body.as_bytes())
 }
 
 /// An HTML reply, 200.
 pub const fn html(body: &str) -> Reply<'_> {
-    Reply::new(Status::OK).body("text/html; charset=utf-8", body.as_bytes())
+    Reply::new(Status::OK).body(MediaType::HTML, body.as_bytes())
 }

@@ -13,7 +13,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use crate::proto::{HeadOut, Method, Status};
+use crate::proto::{HeadOut, MediaType, Method, Status};
 use crate::server::exchange::{Exchange, Fault, RequestHead, Sent};
 use crate::server::response::Responder;
 
@@ -251,7 +251,7 @@ impl Future for Unmatched<'_> {
         };
         let fields = [("Allow", allow.text())];
         let head = HeadOut {
-            content_type: Some("text/plain"),
+            content_type: Some(MediaType::PLAIN),
             fields: if allow.text().is_empty() { &[] } else { &fields },
             ..HeadOut::response(status)
         };

@@ -7,7 +7,9 @@ use std::pin::pin;
 use std::task::Poll;
 
 use dustdevil_core::time::Duration;
-use dustdevil_http::{BodyOut, Exchange, Fault, HeadOut, Sent, Status, routes, text};
+use dustdevil_http::{
+    BodyOut, Exchange, Fault, HeadOut, MediaType, Reply, Sent, Status, routes, text,
+};
 
 /// What handlers noticed.
 #[derive(Default)]
@@ -92,7 +94,7 @@ async fn user(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
 }
 
 async fn json(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
-    let head = HeadOut { content_type: Some("application/json"), ..HeadOut::response(Status::OK) };
+    let head = Reply::new(Status::OK).content_type(MediaType::JSON);
     let body = format!("{{\"value\":\"{}\"}}", x.head.param("value").unwrap_or_default());
     x.out
         .fill(head, |room| {

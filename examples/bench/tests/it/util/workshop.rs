@@ -4,7 +4,9 @@ use std::io::Write;
 use std::time::Duration;
 
 use dustdevil_core::time;
-use dustdevil_http::{Exchange, Fault, HeadOut, Method, Reply, Sent, Status, routes, text};
+use dustdevil_http::{
+    Exchange, Fault, HeadOut, MediaType, Method, Reply, Sent, Status, routes, text,
+};
 
 /// Pieces of `/pieces`.
 pub(crate) const PIECES: usize = 100;
@@ -63,13 +65,13 @@ async fn echo(_: &Workshop, mut x: Exchange<'_>) -> Result<Sent, Fault> {
 /// Says how many bytes the body has.
 async fn count(_: &Workshop, mut x: Exchange<'_>) -> Result<Sent, Fault> {
     let total = total(&mut x, &mut [0; 256]).await?;
-    x.out.fill(HeadOut::response(Status::OK), |out| write_number(total, out)).await
+    x.out.fill(Reply::new(Status::OK), |out| write_number(total, out)).await
 }
 
 /// As `count`, and slower than any peer.
 async fn crawl(_: &Workshop, mut x: Exchange<'_>) -> Result<Sent, Fault> {
     let total = total(&mut x, &mut [0; 2]).await?;
-    x.out.fill(HeadOut::response(Status::OK), |out| write_number(total, out)).await
+    x.out.fill(Reply::new(Status::OK), |out| write_number(total, out)).await
 }
 
 async fn total(x: &mut Exchange<'_>, piece: &mut [u8]) -> Result<usize, Fault> {
@@ -89,11 +91,13 @@ fn write_number(number: usize, out: &mut [u8]) -> std::io::Result<usize> {
 
 /// Answers without a look at the body.
 async fn refuse(_: &Workshop, x: Exchange<'_>) -> Result<Sent, Fault> {
-    x.out.reply(Reply::new(Status::FORBIDDEN).body("text/plain", b"no")).await
+    x.out.reply(Reply::new(Status::FORBIDDEN).body(MediaType::PLAIN, b"no")).await
 }
 
 async fn big(_: &Workshop, x: Exchange<'_>) -> Result<Sent, Fault> {
-    x.out.reply(Reply::new(Status::OK).body("application/octet-stream", big_body())).await
+    x.out
+        .reply(Reply::new(Status::OK).body(MediaType::new("application/octet-stream"), big_body()))
+        .await
 }
 
 /// A body of unknown length.

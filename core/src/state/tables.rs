@@ -1,0 +1,105 @@
+//! The entries of a reactor's tables.
+//!
+//! Invariant: an entry that is free or was never used is all zero bits, or equal to that in what is
+//! read of it.
+//!
+//! Layer: a part of [`state`](super).
+
+use core::cell::Cell;
+use core::task::Waker;
+
+use zerocopy::FromZeros;
+
+use crate::list::{Chained, Queue};
+use crate::poller::Readiness;
+use crate::time::Instant;
+
+/// One connection or listener. All zero bits: free.
+#[derive(FromZeros)]
+pub(crate) struct Source {
+    pub(crate) io: Cell<u32>,
+    pub(super) generation: Cell<u32>,
+    /// The link of the ready list, or of the slab's free list.
+    pub(super) next: Cell<u32>,
+    /// The first of the futures that wait for this source alone.
+    pub(super) waiters: Cell<u32>,
+    pub(super) ready: Cell<u8>,
+    pub(super) flags: Cell<u8>,
+    pub(super) group: Cell<u8>,
+}
+
+const _: () = assert!(size_of::<Source>() <= 20);
+
+/// The source stands on its group's ready list.
+pub(super) const QUEUED: u8 = 1;
+/// The source is in use.
+pub(super) const LIVE: u8 = 2;
+
+impl Chained for Source {
+    fn next(&self) -> &Cell<u32> {
+        &self.next
+    }
+}
+
+impl Source {
+    pub(super) fn flag(&self, flag: u8) -> bool {
+        self.flags.get() & flag != 0
+    }
+
+    pub(super) fn set(&self, flag: u8) {
+        self.flags.set(self.flags.get() | flag);
+    }
+
+    pub(super) fn clear(&self, flag: u8) {
+        self.flags.set(self.flags.get() & !flag);
+    }
+
+    pub(crate) fn ready(&self) -> Readiness {
+        Readiness::from_bits(self.ready.get())
+    }
+
+    pub(crate) fn disprove(&self, bit: Readiness) {
+        self.ready.set(self.ready().without(bit).bits());
+    }
+}
+
+/// One future that waits for one interest of one source.
+#[derive(Default)]
+pub(super) struct Waiter {
+    pub(super) next: Cell<u32>,
+    pub(super) interest: Cell<u8>,
+    pub(super) waker: Cell<Option<Waker>>,
+}
+
+impl Chained for Waiter {
+    fn next(&self) -> &Cell<u32> {
+        &self.next
+    }
+}
+
+/// The link of a task's leaf on its group's list of flagged tasks.
+#[derive(FromZeros)]
+pub(super) struct TaskLink {
+    pub(super) next: Cell<u32>,
+    pub(super) queued: Cell<u8>,
+}
+
+impl Chained for TaskLink {
+    fn next(&self) -> &Cell<u32> {
+        &self.next
+    }
+}
+
+/// What the reactor knows of a group.
+#[derive(Default)]
+pub(super) struct GroupState {
+    pub(super) in_use: Cell<bool>,
+    pub(super) first_task: Cell<u32>,
+    pub(super) tasks: Cell<u32>,
+    pub(super) ready: Queue,
+    pub(super) flagged: Queue,
+    pub(super) waker: Cell<Option<Waker>>,
+    /// Whether `waker` is the main future's.
+    pub(super) by_main: Cell<bool>,
+    pub(super) deadline: Cell<Instant>,
+}
