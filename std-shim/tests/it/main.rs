@@ -3,5 +3,6 @@
 mod epoll;
 mod linger;
 mod process;
+mod streams;
 mod util;
 mod wake;
