@@ -7,7 +7,7 @@
 //! Capacity: the count given to [`BufPool::new`]. Full (all lent): [`BufPool::lease`] answers
 //! `None`; the caller joins a waiting list of its own.
 //!
-//! Layer: stands on [`memory`]; the HTTP driver and servers of streams stand on it.
+//! Layer: stands on [`memory`]; servers of streams take their buffers from it.
 //!
 //! ```
 //! use dustdevil_core::{memory::Memory, pool::BufPool};

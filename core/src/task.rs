@@ -8,7 +8,8 @@
 //!   twice.
 //!
 //! Layer: above [`memory`](crate::memory); the reactor and the servers keep their tasks here. This
-//! is one of the three modules with `unsafe`, and has the only pin projection.
+//! is one of the three modules with `unsafe`, and has the only pin projections:
+//! [`Slots`], [`Either`] and [`Timeout`].
 //!
 //! ```
 //! use core::task::{Context, Poll, Waker};

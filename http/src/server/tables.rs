@@ -220,7 +220,7 @@ pub(super) struct Answer<'r> {
     pub(super) out: RefCell<Window<'r>>,
     pub(super) wants: Cell<u8>,
     pub(super) gone: Cell<bool>,
-    /// Whether `100 Continue` was written for this request, or need not be.
+    /// Why the request's body is refused, or the error that waits for room in the out buffer.
     pub(super) rejected: Cell<Option<Reject>>,
     /// The pattern of the route that was chosen; parameters are read through it.
     pub(super) route: Cell<&'static str>,
