@@ -16,7 +16,7 @@ use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
 use super::stats::add;
 use super::tables::{HeadBuffer, HeadEntry, Phase};
-use crate::proto::{BodyOut, Conn, Event, HeadOut, MediaType, Reject, Status};
+use crate::proto::{BodyOut, Conn, Event, HeadOut, MediaType, Prefix, Reject, SendError, Status};
 
 /// Bytes of an error response: its head and one line.
 pub(super) const ERROR_BYTES_MAX: usize = 384;
@@ -260,22 +260,8 @@ where
     fn say(&self, token: Token, conn: &mut Conn, reject: Reject) {
         let mut out = [0; ERROR_BYTES_MAX];
         conn.close_after();
-        let prefix = self.common.prefix.borrow();
-        let mut line = [0; LINE_BYTES_MAX];
-        let body = error_line(&mut line, reject);
-        let fields: &[(&str, &[u8])] = match reject.status {
-            Status::SERVICE_UNAVAILABLE => &[("Retry-After", b"1")],
-            _ => &[],
-        };
-        let head = HeadOut {
-            prefix: Some(&prefix),
-            body: BodyOut::Length(body.len() as u64),
-            content_type: Some(MediaType::PLAIN),
-            fields,
-            ..HeadOut::response(reject.status)
-        };
-        let Ok(mut len) = conn.send_head(&mut out, &head) else { return };
-        len += conn.send_body(body, out.get_mut(len..).unwrap_or_default()).1;
+        let written = write_error(&mut out, conn, &self.common.prefix.borrow(), reject);
+        let Ok((len, _)) = written else { return };
         let mut rest = out.get(..len).unwrap_or_default();
         while !rest.is_empty()
             && let Ok(taken) = self.reactor.write_whole(token, rest)
@@ -292,8 +278,33 @@ pub(super) const NO_SLOT: Reject =
 
 const LINE_BYTES_MAX: usize = 128;
 
+/// Writes an error response: how many bytes, and whether its whole body is among them.
+pub(super) fn write_error(
+    out: &mut [u8],
+    conn: &mut Conn,
+    prefix: &Prefix,
+    reject: Reject,
+) -> Result<(usize, bool), SendError> {
+    let mut line = [0; LINE_BYTES_MAX];
+    let body = error_line(&mut line, reject);
+    let fields: &[(&str, &[u8])] = match reject.status {
+        Status::SERVICE_UNAVAILABLE => &[("Retry-After", b"1")],
+        _ => &[],
+    };
+    let head = HeadOut {
+        prefix: Some(prefix),
+        body: BodyOut::Length(body.len() as u64),
+        content_type: Some(MediaType::PLAIN),
+        fields,
+        ..HeadOut::response(reject.status)
+    };
+    let len = conn.send_head(out, &head)?;
+    let (taken, written) = conn.send_body(body, out.get_mut(len..).unwrap_or_default());
+    Ok((len + written, taken == body.len()))
+}
+
 /// The body of an error response: "400 Bad Request: why" and a line feed.
-pub(super) fn error_line(line: &mut [u8], reject: Reject) -> &[u8] {
+fn error_line(line: &mut [u8], reject: Reject) -> &[u8] {
     let code = reject.status.code();
     let digits = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8);
     let parts: [&[u8]; 6] = [

@@ -30,10 +30,10 @@ use dustdevil_core::time::{Duration, Instant};
 
 use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
-use super::request::{ERROR_BYTES_MAX, Moved, Parsed, error_line};
+use super::request::{ERROR_BYTES_MAX, Moved, Parsed, write_error};
 use super::stats::add;
 use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT};
-use crate::proto::{BodyKind, BodyOut, Conn, HeadOut, MediaType, Reject, Status};
+use crate::proto::{BodyKind, Conn, Reject, Status};
 
 /// Requests of one connection answered in a row before others get their turn.
 const REQUESTS_IN_A_ROW_MAX: usize = 64;
@@ -263,39 +263,24 @@ where
 
     /// Appends an error response to the out buffer.
     pub(super) fn answer_error(&self, answer: &Answer<'_>, conn: &mut Conn, reject: Reject) {
-        let mut line = [0; ERROR_BYTES_MAX];
-        let body = error_line(&mut line, reject);
-        if !matches!(reject.reason, "") || reject.status.code() >= 500 {
+        if !reject.reason.is_empty() || reject.status.code() >= 500 {
             conn.close_after();
         }
-        let fields: &[(&str, &[u8])] = match reject.status {
-            Status::SERVICE_UNAVAILABLE => &[("Retry-After", b"1")],
-            _ => &[],
-        };
-        let prefix = self.common.prefix.borrow();
-        let head = HeadOut {
-            prefix: Some(&prefix),
-            body: BodyOut::Length(body.len() as u64),
-            content_type: Some(MediaType::PLAIN),
-            fields,
-            ..HeadOut::response(reject.status)
-        };
         if let Some(token) = answer.token.get()
             && answer.out.borrow_mut().room().len() < ERROR_BYTES_MAX
         {
             let _ = self.flush(token, answer);
         }
         let mut out = answer.out.borrow_mut();
-        let Ok(len) = conn.send_head(out.room(), &head) else {
+        let written = write_error(out.room(), conn, &self.common.prefix.borrow(), reject);
+        let Ok((len, whole)) = written else {
             // What was answered before it is in the way: `next_request` tries again.
             answer.rejected.set(Some(reject).filter(|_| !out.is_empty()));
             return conn.close_after();
         };
         answer.rejected.set(None);
         out.end += len;
-        let (taken, written) = conn.send_body(body, out.room());
-        out.end += written;
-        if taken < body.len() {
+        if !whole {
             answer.gone.set(true);
         }
     }
