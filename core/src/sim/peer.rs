@@ -91,7 +91,7 @@ impl PeerEnd<'_> {
         self.world.state().links.get(&self.link).map(|link| link.ends[self.side].address)
     }
 
-    /// Moves what arrived into `buf`; 0 when there is nothing more for now.
+    /// Moves what arrived into `buf`; 0 when no more has arrived.
     pub fn read(&mut self, buf: &mut [u8]) -> usize {
         self.world.state().take(self.link, self.side, buf)
     }
