@@ -22,7 +22,7 @@ use std::task::Poll;
 use std::time::{Duration as StdDuration, Instant as Watch};
 
 use dustdevil_core::time::{Duration, Instant};
-use dustdevil_core::wheel::{Timer, TimerId, TimerWheel};
+use dustdevil_core::wheel::{Timer, TimerId, TimerWheel, words};
 use tokio::runtime::Runtime;
 use tokio_util::time::delay_queue::{DelayQueue, Key};
 
@@ -54,9 +54,10 @@ struct Wheel {
 impl Queue for Wheel {
     fn new(timers: usize) -> Self {
         // Leaked: a few megabytes a run, so that the owner of the memory needs no lifetime here.
-        let nodes = (0..timers).map(|_| Timer::FREE).collect::<Vec<_>>().leak();
+        let nodes = (0..timers).map(|_| Timer::free()).collect::<Vec<_>>().leak();
+        let slots = vec![0; words(timers)].leak();
         Self {
-            wheel: TimerWheel::new(nodes, Instant::ZERO),
+            wheel: TimerWheel::new(nodes, slots, Instant::ZERO),
             ids: vec![None; timers],
             owners: vec![0; timers],
             now: Instant::ZERO,

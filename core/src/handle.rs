@@ -1,147 +1,74 @@
 //! The reactor erased over its poller: what handlers, streams and clients hold.
 //!
-//! Invariants: a [`Handle`] is two words and `Copy`; it adds no state; each call is one indirect
-//! call into the reactor, so that nothing above is compiled once per poller.
+//! Invariants: a [`Handle`] is two words and `Copy`; it adds no state; a call finds the reactor's
+//! tables through one indirect call, and its poller through another where it needs the world, so
+//! that nothing above is compiled once per poller, and nothing is linked that nobody calls.
 //!
 //! Layer: stands on the reactor; streams, futures and the HTTP layer's public types stand on it.
 
+use core::cell::RefMut;
 use core::future::Future;
 use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use crate::metrics::Snapshot;
+use crate::operations::{self, Reach, World};
 use crate::poller::{Error, Interest, Readiness, Token, Transport};
 use crate::reactor::{Close, Group, Reactor};
+use crate::state::State;
 use crate::task::Timeout;
 use crate::time::{Duration, Instant};
 use crate::wheel::TimerId;
 
-/// What a reactor does for whoever does not know its poller. Implemented by [`Reactor`] alone;
-/// used through [`Handle`].
-trait Services {
-    fn now(&self) -> Instant;
-    fn snapshot(&self) -> Snapshot;
-    fn arm(&self, at: Instant, waker: &Waker) -> Option<TimerId>;
-    fn rearm(&self, timer: TimerId, waker: &Waker) -> bool;
-    fn disarm(&self, timer: TimerId);
-    fn poll_stopping(&self, cx: &mut Context<'_>) -> Poll<()>;
-    fn stop(&self);
-    fn listen(&self, at: SocketAddr, backlog: u16) -> Result<Token, Error>;
-    fn connect(&self, to: SocketAddr) -> Result<Token, Error>;
-    fn accept(&self, listener: Token) -> nb::Result<(Token, SocketAddr), Error>;
-    fn poll_io(&self, token: Token, interest: Interest, cx: &mut Context<'_>) -> Poll<()>;
-    fn read(&self, token: Token, buf: &mut [u8]) -> nb::Result<usize, Error>;
-    fn write(&self, token: Token, data: &[u8]) -> nb::Result<usize, Error>;
-    fn readiness(&self, token: Token) -> Readiness;
-    fn shutdown(&self, token: Token);
-    fn remove(&self, token: Token, how: Close);
-    fn peer(&self, token: Token) -> Option<SocketAddr>;
-    fn local(&self, token: Token) -> Option<SocketAddr>;
-    fn start_tls(&self, token: Token) -> Result<(), Error>;
-    fn group(&self, tasks: usize) -> Option<Group>;
-    fn release_group(&self, group: Group);
-    fn poll_task(&self, group: Group, cx: &mut Context<'_>) -> Poll<usize>;
-    fn task_waker(&self, group: Group, task: usize) -> Waker;
-    fn add_budget_hit(&self);
+/// A reactor for whoever does not know its poller. Implemented by [`Reactor`] alone; used through
+/// [`Handle`].
+trait Erased {
+    fn state(&self) -> &State<'_>;
+    fn world(&self) -> RefMut<'_, dyn World + '_>;
 }
 
-impl<P: Transport> Services for Reactor<'_, P> {
-    fn now(&self) -> Instant {
-        self.now()
+impl<P: Transport> Erased for Reactor<'_, P> {
+    fn state(&self) -> &State<'_> {
+        Reach::state(self)
     }
-    fn snapshot(&self) -> Snapshot {
-        self.metrics().snapshot()
+    fn world(&self) -> RefMut<'_, dyn World + '_> {
+        Reach::world(self)
     }
-    fn arm(&self, at: Instant, waker: &Waker) -> Option<TimerId> {
-        self.state.arm(at, waker)
+}
+
+impl<'c> Reach for Handle<'c> {
+    type World = dyn World + 'c;
+
+    fn state(&self) -> &State<'_> {
+        self.reactor.state()
     }
-    fn rearm(&self, timer: TimerId, waker: &Waker) -> bool {
-        self.state.rearm(timer, waker)
-    }
-    fn disarm(&self, timer: TimerId) {
-        self.state.disarm(timer);
-    }
-    fn poll_stopping(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.state.poll_stopping(cx)
-    }
-    fn stop(&self) {
-        self.stop();
-    }
-    fn listen(&self, at: SocketAddr, backlog: u16) -> Result<Token, Error> {
-        self.listen(at, backlog)
-    }
-    fn connect(&self, to: SocketAddr) -> Result<Token, Error> {
-        self.connect(to)
-    }
-    fn accept(&self, listener: Token) -> nb::Result<(Token, SocketAddr), Error> {
-        self.accept(listener, Group::NONE)
-    }
-    fn poll_io(&self, token: Token, interest: Interest, cx: &mut Context<'_>) -> Poll<()> {
-        self.state.poll_io(token, interest, cx)
-    }
-    fn read(&self, token: Token, buf: &mut [u8]) -> nb::Result<usize, Error> {
-        self.read(token, buf)
-    }
-    fn write(&self, token: Token, data: &[u8]) -> nb::Result<usize, Error> {
-        self.write(token, data)
-    }
-    fn readiness(&self, token: Token) -> Readiness {
-        self.readiness(token)
-    }
-    fn shutdown(&self, token: Token) {
-        self.shutdown(token);
-    }
-    fn remove(&self, token: Token, how: Close) {
-        self.remove(token, how);
-    }
-    fn peer(&self, token: Token) -> Option<SocketAddr> {
-        self.peer(token)
-    }
-    fn local(&self, token: Token) -> Option<SocketAddr> {
-        self.local(token)
-    }
-    fn start_tls(&self, token: Token) -> Result<(), Error> {
-        self.start_tls(token)
-    }
-    fn group(&self, tasks: usize) -> Option<Group> {
-        self.group(tasks)
-    }
-    fn release_group(&self, group: Group) {
-        self.release_group(group);
-    }
-    fn poll_task(&self, group: Group, cx: &mut Context<'_>) -> Poll<usize> {
-        self.poll_task(group, cx)
-    }
-    fn task_waker(&self, group: Group, task: usize) -> Waker {
-        self.task_waker(group, task)
-    }
-    fn add_budget_hit(&self) {
-        self.metrics().add_budget_hit();
+    fn world(&self) -> RefMut<'_, Self::World> {
+        self.reactor.world()
     }
 }
 
 /// A reactor, whatever its poller: `Copy`, two words. Tornado: `IOLoop.current()`, but handed in.
 #[derive(Clone, Copy)]
 pub struct Handle<'c> {
-    services: &'c dyn Services,
+    reactor: &'c dyn Erased,
 }
 
 impl<'c, P: Transport> From<&'c Reactor<'_, P>> for Handle<'c> {
     fn from(reactor: &'c Reactor<'_, P>) -> Self {
-        Self { services: reactor }
+        Self { reactor }
     }
 }
 
 impl<'c> Handle<'c> {
     /// This turn's instant.
     pub fn now(self) -> Instant {
-        self.services.now()
+        self.reactor.state().now()
     }
 
     /// What the reactor counted so far.
     pub fn snapshot(self) -> Snapshot {
-        self.services.snapshot()
+        self.reactor.state().metrics.snapshot()
     }
 
     /// Resolves `span` from now. Tornado: `gen.sleep`.
@@ -174,7 +101,7 @@ impl<'c> Handle<'c> {
 
     /// Asks everything on this reactor to end.
     pub fn stop(self) {
-        self.services.stop();
+        self.reactor.state().stop();
     }
 
     /// See [`Reactor::listen`].
@@ -182,7 +109,7 @@ impl<'c> Handle<'c> {
     /// # Errors
     /// As there.
     pub fn listen(self, at: SocketAddr, backlog: u16) -> Result<Token, Error> {
-        self.services.listen(at, backlog)
+        operations::listen(&self, at, backlog)
     }
 
     /// See [`Reactor::connect`].
@@ -190,7 +117,7 @@ impl<'c> Handle<'c> {
     /// # Errors
     /// As there.
     pub fn connect(self, to: SocketAddr) -> Result<Token, Error> {
-        self.services.connect(to)
+        operations::connect(&self, to)
     }
 
     /// Accepts one connection as a source of no group; see [`Reactor::accept`].
@@ -198,14 +125,14 @@ impl<'c> Handle<'c> {
     /// # Errors
     /// As there.
     pub fn accept(self, listener: Token) -> nb::Result<(Token, SocketAddr), Error> {
-        self.services.accept(listener)
+        operations::accept(&self, listener, Group::NONE)
     }
 
     /// Waits for one interest of one source. Resolves at once when a bit that ends the wait is
     /// set, or when the token is stale; clears no bit. One waiter an interest: a second one
     /// replaces the first, which is then not woken.
     pub fn poll_io(self, token: Token, interest: Interest, cx: &mut Context<'_>) -> Poll<()> {
-        self.services.poll_io(token, interest, cx)
+        self.reactor.state().poll_io(token, interest, cx)
     }
 
     /// See [`Reactor::read`].
@@ -213,7 +140,7 @@ impl<'c> Handle<'c> {
     /// # Errors
     /// As there.
     pub fn read(self, token: Token, buf: &mut [u8]) -> nb::Result<usize, Error> {
-        self.services.read(token, buf)
+        operations::read(&self, token, buf)
     }
 
     /// See [`Reactor::write`].
@@ -221,32 +148,32 @@ impl<'c> Handle<'c> {
     /// # Errors
     /// As there.
     pub fn write(self, token: Token, data: &[u8]) -> nb::Result<usize, Error> {
-        self.services.write(token, data)
+        operations::write(&self, token, data, World::write)
     }
 
     /// The sticky bits of a source; none for a stale token.
     pub fn readiness(self, token: Token) -> Readiness {
-        self.services.readiness(token)
+        self.reactor.state().readiness(token)
     }
 
     /// See [`Reactor::shutdown`].
     pub fn shutdown(self, token: Token) {
-        self.services.shutdown(token);
+        operations::shutdown(&self, token);
     }
 
     /// See [`Reactor::remove`].
     pub fn remove(self, token: Token, how: Close) {
-        self.services.remove(token, how);
+        operations::remove(&self, token, how);
     }
 
     /// The peer's address.
     pub fn peer(self, token: Token) -> Option<SocketAddr> {
-        self.services.peer(token)
+        operations::peer(&self, token)
     }
 
     /// The own address.
     pub fn local(self, token: Token) -> Option<SocketAddr> {
-        self.services.local(token)
+        operations::local(&self, token)
     }
 
     /// See [`Reactor::start_tls`].
@@ -254,27 +181,27 @@ impl<'c> Handle<'c> {
     /// # Errors
     /// As there.
     pub fn start_tls(self, token: Token) -> Result<(), Error> {
-        self.services.start_tls(token)
+        operations::start_tls(&self, token)
     }
 
     pub(crate) fn group(self, tasks: usize) -> Option<Group> {
-        self.services.group(tasks)
+        self.reactor.state().group(tasks)
     }
 
     pub(crate) fn release_group(self, group: Group) {
-        self.services.release_group(group);
+        self.reactor.state().release_group(group);
     }
 
     pub(crate) fn poll_task(self, group: Group, cx: &mut Context<'_>) -> Poll<usize> {
-        self.services.poll_task(group, cx)
+        self.reactor.state().poll_task(group, cx)
     }
 
     pub(crate) fn task_waker(self, group: Group, task: usize) -> Waker {
-        self.services.task_waker(group, task)
+        self.reactor.state().task_waker(group, task)
     }
 
     pub(crate) fn add_budget_hit(self) {
-        self.services.add_budget_hit();
+        self.reactor.state().metrics.add_budget_hit();
     }
 }
 
@@ -300,7 +227,7 @@ impl Sleep<'_> {
 
     fn disarm(&mut self) {
         if let Some(timer) = self.timer.take() {
-            self.handle.services.disarm(timer);
+            self.handle.reactor.state().disarm(timer);
         }
     }
 }
@@ -313,10 +240,10 @@ impl Future for Sleep<'_> {
             self.disarm();
             return Poll::Ready(());
         }
-        let services = self.handle.services;
-        let armed = self.timer.is_some_and(|timer| services.rearm(timer, cx.waker()));
+        let state = self.handle.reactor.state();
+        let armed = self.timer.is_some_and(|timer| state.rearm(timer, cx.waker()));
         if !armed {
-            self.timer = services.arm(self.at, cx.waker());
+            self.timer = state.arm(self.at, cx.waker());
         }
         Poll::Pending
     }
@@ -338,6 +265,6 @@ impl Future for Stopping<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.handle.services.poll_stopping(cx)
+        self.handle.reactor.state().poll_stopping(cx)
     }
 }

@@ -52,6 +52,7 @@ pub mod handle;
 pub mod list;
 pub mod memory;
 pub mod metrics;
+mod operations;
 pub mod poller;
 pub mod pool;
 pub mod reactor;

@@ -4,9 +4,9 @@
 //! Invariants: index 0 is the sentinel ("none"), so an empty list and an unlinked entry are all
 //! zero bits; a list owns no memory, its links lie in the entries of a table that the caller
 //! passes to each call, always the same one. Nothing here can fail but by a caller's bug, which
-//! is a `debug_assert!`.
+//! is a `debug_assert!`, or [`entry`]'s panic.
 //!
-//! Layer: stands on nothing; the slab, the reactor and the HTTP driver stand on it.
+//! Layer: stands on nothing; all that has tables stands on it.
 //!
 //! ```
 //! use core::cell::Cell;
@@ -28,6 +28,28 @@
 use core::cell::Cell;
 
 use zerocopy::FromZeros;
+
+/// Entry `index` of a table, whose index can only be right: links, slabs and lists gave it out.
+///
+/// Every such place in the program fails in one function that takes nothing, so that the check
+/// costs two instructions; `table[index]` would add its own message and source location to the
+/// flash, a hundred times over.
+///
+/// # Panics
+/// When the table has no such entry: a bug in this crate or the one that calls.
+#[inline(always)]
+pub fn entry<T>(table: &[T], index: usize) -> &T {
+    match table.get(index) {
+        Some(entry) => entry,
+        None => astray(),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn astray() -> ! {
+    panic!("an index leads out of its table");
+}
 
 /// An entry with one link: it can stand in one [`Queue`] (or in a slab's free list) at a time.
 pub trait Chained {
@@ -57,10 +79,10 @@ impl Queue {
     /// Puts entry `index`, which stands in no queue, at the end.
     pub fn push<T: Chained>(&self, table: &[T], index: u32) {
         debug_assert_ne!(index, 0, "entry 0 is the sentinel");
-        debug_assert_eq!(table[index as usize].next().get(), 0, "entry {index} is linked");
+        debug_assert_eq!(entry(table, index as usize).next().get(), 0, "entry {index} is linked");
         match self.tail.get() {
             0 => self.head.set(index),
-            tail => table[tail as usize].next().set(index),
+            tail => entry(table, tail as usize).next().set(index),
         }
         self.tail.set(index);
     }
@@ -71,7 +93,7 @@ impl Queue {
         if index == 0 {
             return None;
         }
-        let next = table[index as usize].next().replace(0);
+        let next = entry(table, index as usize).next().replace(0);
         self.head.set(next);
         if next == 0 {
             self.tail.set(0);
@@ -124,37 +146,37 @@ impl List {
 
     /// The entry behind `index`.
     pub fn after<T: Linked>(&self, table: &[T], index: u32) -> Option<u32> {
-        Some(table[index as usize].links().next.get()).filter(|&next| next != 0)
+        Some(entry(table, index as usize).links().next.get()).filter(|&next| next != 0)
     }
 
     /// Puts entry `index`, which stands in no list, at the end.
     pub fn push_back<T: Linked>(&self, table: &[T], index: u32) {
         debug_assert_ne!(index, 0, "entry 0 is the sentinel");
-        let links = table[index as usize].links();
+        let links = entry(table, index as usize).links();
         let tail = self.tail.replace(index);
         debug_assert!(links.next.get() == 0 && links.prev.get() == 0 && tail != index, "{index}");
         links.prev.set(tail);
         match tail {
             0 => self.head.set(index),
-            tail => table[tail as usize].links().next.set(index),
+            tail => entry(table, tail as usize).links().next.set(index),
         }
         self.len.set(self.len.get() + 1);
     }
 
     /// Takes entry `index`, which stands in this list, out of it.
     pub fn remove<T: Linked>(&self, table: &[T], index: u32) {
-        let links = table[index as usize].links();
+        let links = entry(table, index as usize).links();
         let (next, prev) = (links.next.replace(0), links.prev.replace(0));
         match prev {
             0 => {
                 debug_assert_eq!(self.head.get(), index, "the entry stands in another list");
                 self.head.set(next);
             }
-            prev => table[prev as usize].links().next.set(next),
+            prev => entry(table, prev as usize).links().next.set(next),
         }
         match next {
             0 => self.tail.set(prev),
-            next => table[next as usize].links().prev.set(prev),
+            next => entry(table, next as usize).links().prev.set(prev),
         }
         self.len.set(self.len.get() - 1);
     }

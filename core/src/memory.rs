@@ -73,12 +73,20 @@ impl<const BYTES: usize> Memory<BYTES> {
     /// When it was taken before: two owners of one memory are a mistake in `main`.
     #[track_caller]
     pub fn take(&'static self) -> Block<'static> {
-        let taken_before = critical_section::with(|cs| self.taken.borrow(cs).replace(true));
-        assert!(!taken_before, "Memory::take: this memory of {BYTES} bytes was taken before");
+        claim(&self.taken, BYTES);
         // SAFETY: the pointer comes from the `UnsafeCell` of a static and is not null; the flag
-        // above makes this the only one ever made, and the bytes have been zero since `new`.
+        // that was claimed makes this the only one ever made, and the bytes have been zero since
+        // `new`.
         unsafe { Block::new(NonNull::new_unchecked(self.bytes.get().cast()), BYTES, None) }
     }
+}
+
+/// Raises the flag of a memory, whatever its size; panics if that was done before.
+#[inline(never)]
+#[cfg_attr(not(target_os = "none"), track_caller)]
+fn claim(taken: &Mutex<Cell<bool>>, bytes: usize) {
+    let taken_before = critical_section::with(|cs| taken.borrow(cs).replace(true));
+    assert!(!taken_before, "Memory::take: this memory of {bytes} bytes was taken before");
 }
 
 impl<const BYTES: usize> Default for Memory<BYTES> {
@@ -224,22 +232,10 @@ impl<'m> Block<'m> {
     ///
     /// # Panics
     /// When the block has less than [`room::<T>(len)`](room) bytes left.
-    #[track_caller]
     pub fn table<T: FromZeros>(&mut self, len: usize) -> &'m mut [T] {
-        let start = self.cut::<T>(len);
-        if self.ledger.is_some() {
-            // SAFETY: `cut` gave these bytes to this call alone. It took a multiple of 8 bytes from
-            // a multiple of 8 on, so whole words cover the table, and all of them are initialized.
-            let words = unsafe {
-                slice::from_raw_parts_mut(
-                    start.cast::<[u8; GRAIN]>().as_ptr(),
-                    (size_of::<T>() * len).div_ceil(GRAIN),
-                )
-            };
-            zero(words);
-        }
-        // SAFETY: `cut` gave `len` aligned `T`s to this call alone, for `'m`; all their bits are
-        // zero (since `Memory::new`, or since the lines above), which `FromZeros` accepts.
+        let start = self.cut_zeroed(len, size_of::<T>(), align_of::<T>()).cast::<T>();
+        // SAFETY: `cut_zeroed` gave `len` aligned `T`s to this call alone, for `'m`; all their bits
+        // are zero, which `FromZeros` accepts.
         unsafe { slice::from_raw_parts_mut(start.as_ptr(), len) }
     }
 
@@ -247,7 +243,6 @@ impl<'m> Block<'m> {
     ///
     /// # Panics
     /// When the block has less than [`room::<T>(len)`](room) bytes left.
-    #[track_caller]
     pub fn fill<T>(&mut self, len: usize, mut make: impl FnMut(usize) -> T) -> &'m mut [T] {
         let start = self.cut::<T>(len);
         for index in 0..len {
@@ -262,7 +257,6 @@ impl<'m> Block<'m> {
     ///
     /// # Panics
     /// When the block has less than [`room::<T>(1)`](room) bytes left.
-    #[track_caller]
     pub fn place<T>(&mut self, value: T) -> &'m mut T {
         // SAFETY: `cut` gave one aligned `T` to this call alone, for `'m`.
         unsafe { self.cut::<MaybeUninit<T>>(1).as_mut() }.write(value)
@@ -273,7 +267,6 @@ impl<'m> Block<'m> {
     ///
     /// # Panics
     /// When the block has less than [`room::<u8>(len)`](room) bytes left.
-    #[track_caller]
     pub fn bytes(&mut self, len: usize) -> &'m mut [u8] {
         let start = self.cut::<u8>(len);
         // SAFETY: `cut` gave `len` bytes to this call alone, for `'m`; all bytes of a block are
@@ -285,11 +278,10 @@ impl<'m> Block<'m> {
     ///
     /// # Panics
     /// When less is left.
-    #[track_caller]
     pub fn split(&mut self, bytes: usize) -> Block<'m> {
         let (next, before) = (self.next, self.remaining);
         let taken = bytes.checked_next_multiple_of(GRAIN).filter(|&taken| taken <= before);
-        let Some(taken) = taken else { too_small(before, bytes, 1, bytes) };
+        let Some(taken) = taken else { too_small(before, bytes, 1, 1) };
         // SAFETY: `taken` is at most what was left.
         self.next = unsafe { self.next.add(taken) };
         self.remaining -= taken;
@@ -310,14 +302,32 @@ impl<'m> Block<'m> {
 
     /// Takes room for `len` aligned `T`s: during `'m` the caller alone may refer to them. They are
     /// not made yet. From their start on, a multiple of [`GRAIN`] bytes is taken, all initialized.
-    #[track_caller]
     pub(crate) fn cut<T>(&mut self, len: usize) -> NonNull<T> {
         self.cut_bytes(len, size_of::<T>(), align_of::<T>()).cast()
     }
 
+    /// [`cut_bytes`](Self::cut_bytes), all zero: since `Memory::new`, or, where the memory is lent
+    /// more than once, since now.
+    #[inline(never)]
+    fn cut_zeroed(&mut self, len: usize, size: usize, align: usize) -> NonNull<u8> {
+        let start = self.cut_bytes(len, size, align);
+        if self.ledger.is_some() {
+            // SAFETY: `cut_bytes` gave these bytes to this call alone. It took a multiple of 8
+            // bytes from a multiple of 8 on, so whole words cover the table, and all of them are
+            // initialized.
+            let words = unsafe {
+                slice::from_raw_parts_mut(
+                    start.cast::<[u8; GRAIN]>().as_ptr(),
+                    (size * len).div_ceil(GRAIN),
+                )
+            };
+            zero(words);
+        }
+        start
+    }
+
     /// [`cut`](Self::cut) for a type of this size and alignment: compiled once, for all of them.
     #[inline(never)]
-    #[track_caller]
     fn cut_bytes(&mut self, len: usize, size: usize, align: usize) -> NonNull<u8> {
         let skip = padding(self.next, align);
         let taken = size
@@ -326,7 +336,7 @@ impl<'m> Block<'m> {
             .and_then(|bytes| bytes.checked_add(skip))
             .filter(|&taken| taken <= self.remaining);
         let Some(taken) = taken else {
-            too_small(self.remaining, len, size, room_of(len, size, align));
+            too_small(self.remaining, len, size, align);
         };
         // SAFETY: `skip` is part of `taken`, which is at most what is left.
         let start = unsafe { self.next.add(skip) };
@@ -380,8 +390,9 @@ fn zero(words: &mut [[u8; GRAIN]]) {
 
 #[cold]
 #[inline(never)]
-#[track_caller]
-fn too_small(remaining: usize, len: usize, size: usize, needed: usize) -> ! {
+fn too_small(remaining: usize, len: usize, size: usize, align: usize) -> ! {
+    let whole = size.saturating_mul(len).checked_next_multiple_of(GRAIN).unwrap_or(usize::MAX);
+    let needed = whole.saturating_add(align.saturating_sub(GRAIN));
     panic!(
         "the block has {remaining} bytes left, a table of {len} x {size} bytes needs {needed}; \
          raise the memory's size"
@@ -482,7 +493,7 @@ mod tests {
             (table, "40 bytes left, a table of 11 x 4 bytes needs 48"),
             (fill, "40 bytes left, a table of 3 x 16 bytes needs 48"),
             (place, "40 bytes left, a table of 1 x 41 bytes needs 48"),
-            (split, "40 bytes left, a table of 41 x 1 bytes needs 41"),
+            (split, "40 bytes left, a table of 41 x 1 bytes needs 48"),
             (overflow, "40 bytes left, a table of"),
         ]) {
             let mut block = memory.take();

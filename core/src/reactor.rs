@@ -23,15 +23,16 @@
 //! Layer: stands on the poller's contract, the wheel, the wake tree, lists and the slab; handles,
 //! streams and the HTTP driver stand on it.
 
-use core::cell::RefCell;
+use core::cell::{RefCell, RefMut};
 use core::fmt;
 use core::future::Future;
 use core::net::SocketAddr;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
 use crate::memory::Block;
 use crate::metrics::Metrics;
+use crate::operations::{self, Reach};
 use crate::poller::{Error, Event, Interest, Io, Readiness, Token, Transport};
 use crate::state::{self, State};
 use crate::time::Instant;
@@ -89,7 +90,8 @@ impl Capacity {
 pub struct Group(pub(crate) u8);
 
 impl Group {
-    /// The group of sources that belong to no server: streams, waited for one by one.
+    /// The group of sources that belong to no server: streams, waited for one by one. It has no
+    /// ready list, no tasks and no deadline.
     pub const NONE: Self = Self(0);
 }
 
@@ -159,7 +161,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
 
     /// The wall clock; see [`Clock::unix_seconds`](crate::time::Clock::unix_seconds).
     pub fn unix_seconds(&self) -> Option<u64> {
-        self.poller.borrow().unix_seconds()
+        self.world().unix_seconds()
     }
 
     /// What the reactor counts.
@@ -172,7 +174,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// # Panics
     /// When `with` calls back into the reactor.
     pub fn poller<R>(&self, with: impl FnOnce(&mut P) -> R) -> R {
-        with(&mut self.poller.borrow_mut())
+        with(&mut self.world())
     }
 
     /// Takes `io` under the reactor's care. Its first events come with the next turn.
@@ -180,25 +182,13 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// # Errors
     /// [`InsertError`], which gives `io` back, still open.
     pub fn insert(&self, io: Io, group: Group) -> Result<Token, InsertError> {
-        let token = self.state.insert(io, group).ok_or(InsertError::Full(io))?;
-        let registered = self.poller.borrow_mut().register(io, token);
-        registered.map_err(|error| {
-            self.state.remove(token);
-            InsertError::Register(io, error)
-        })?;
-        Ok(token)
+        operations::insert(self, io, group)
     }
 
     /// Ends a source. A stale token does nothing. Futures that wait for it resolve and then read
     /// [`Error::STALE`].
     pub fn remove(&self, token: Token, how: Close) {
-        if let Some(io) = self.state.remove(token) {
-            let mut poller = self.poller.borrow_mut();
-            match how {
-                Close::Graceful => poller.close(io),
-                Close::Abort => poller.abort(io),
-            }
-        }
+        operations::remove(self, token, how);
     }
 
     /// Listens at `at`: the listener is a source of no group.
@@ -206,8 +196,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// # Errors
     /// The poller's, or [`embedded_io::ErrorKind::OutOfMemory`] when the table is full.
     pub fn listen(&self, at: SocketAddr, backlog: u16) -> Result<Token, Error> {
-        let io = self.poller.borrow_mut().listen(at, backlog)?;
-        self.adopt(io)
+        operations::listen(self, at, backlog)
     }
 
     /// Starts to connect: the connection is a source of no group, ready to write once established.
@@ -215,18 +204,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// # Errors
     /// The poller's, or [`embedded_io::ErrorKind::OutOfMemory`] when the table is full.
     pub fn connect(&self, to: SocketAddr) -> Result<Token, Error> {
-        let io = self.poller.borrow_mut().connect(to)?;
-        self.adopt(io)
-    }
-
-    fn adopt(&self, io: Io) -> Result<Token, Error> {
-        self.insert(io, Group::NONE).map_err(|refused| {
-            self.poller.borrow_mut().abort(io);
-            match refused {
-                InsertError::Full(_) => Error::new(embedded_io::ErrorKind::OutOfMemory),
-                InsertError::Register(_, error) => error,
-            }
-        })
+        operations::connect(self, to)
     }
 
     /// Accepts one connection from a listener, into `group`.
@@ -236,27 +214,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// table of sources full nothing is accepted and the answer is the same: the connection
     /// waits in the listener's backlog.
     pub fn accept(&self, listener: Token, group: Group) -> nb::Result<(Token, SocketAddr), Error> {
-        let full = nb::Error::Other(Error::new(embedded_io::ErrorKind::OutOfMemory));
-        if self.state.sources.is_full() {
-            return Err(full);
-        }
-        let source = self.state.source(listener).ok_or(nb::Error::Other(Error::STALE))?;
-        let accepted = self.poller.borrow_mut().accept(Io(source.io.get()));
-        match accepted {
-            Ok((io, peer)) => match self.insert(io, group) {
-                Ok(token) => Ok((token, peer)),
-                Err(_) => {
-                    self.poller.borrow_mut().abort(io);
-                    Err(full)
-                }
-            },
-            Err(error) => {
-                if matches!(error, nb::Error::WouldBlock) {
-                    source.disprove(Readiness::READ);
-                }
-                Err(error)
-            }
-        }
+        operations::accept(self, listener, group)
     }
 
     /// Reads from a source. `WouldBlock`, or a short read where that drains, clears `READ`.
@@ -265,20 +223,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// The poller's, or [`Error::STALE`].
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn read(&self, token: Token, buf: &mut [u8]) -> nb::Result<usize, Error> {
-        let source = self.state.source(token).ok_or(nb::Error::Other(Error::STALE))?;
-        let result = self.poller.borrow_mut().read(Io(source.io.get()), buf);
-        match result {
-            Ok(len) => {
-                self.state.metrics.add_bytes_in(len);
-                let drained = P::SHORT_READ_DRAINS && len < buf.len();
-                if drained && !source.ready().intersects(Readiness::CLOSED) {
-                    source.disprove(Readiness::READ);
-                }
-            }
-            Err(nb::Error::WouldBlock) => source.disprove(Readiness::READ),
-            Err(nb::Error::Other(_)) => {}
-        }
-        result
+        operations::read(self, token, buf)
     }
 
     /// Writes a prefix of `data` and returns its length. `WouldBlock` clears `WRITE`; while it is
@@ -287,7 +232,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// # Errors
     /// The poller's, or [`Error::STALE`].
     pub fn write(&self, token: Token, data: &[u8]) -> nb::Result<usize, Error> {
-        self.write_with(token, data, P::write)
+        operations::write(self, token, data, P::write)
     }
 
     /// As [`write`](Self::write), by [`Transport::write_whole`].
@@ -295,46 +240,22 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// # Errors
     /// The poller's, or [`Error::STALE`].
     pub fn write_whole(&self, token: Token, data: &[u8]) -> nb::Result<usize, Error> {
-        self.write_with(token, data, P::write_whole)
-    }
-
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn write_with(
-        &self,
-        token: Token,
-        data: &[u8],
-        write: impl FnOnce(&mut P, Io, &[u8]) -> nb::Result<usize, Error>,
-    ) -> nb::Result<usize, Error> {
-        let source = self.state.source(token).ok_or(nb::Error::Other(Error::STALE))?;
-        if !source.ready().intersects(Readiness::WRITE) {
-            return Err(nb::Error::WouldBlock);
-        }
-        let result = write(&mut self.poller.borrow_mut(), Io(source.io.get()), data);
-        match result {
-            Ok(len) => self.state.metrics.add_bytes_out(len),
-            Err(nb::Error::WouldBlock) => source.disprove(Readiness::WRITE),
-            Err(nb::Error::Other(_)) => {}
-        }
-        result
+        operations::write(self, token, data, P::write_whole)
     }
 
     /// Sends FIN after what was written; reading goes on. A stale token does nothing.
     pub fn shutdown(&self, token: Token) {
-        if let Some(source) = self.state.source(token) {
-            self.poller.borrow_mut().shutdown(Io(source.io.get()));
-        }
+        operations::shutdown(self, token);
     }
 
     /// The peer's address.
     pub fn peer(&self, token: Token) -> Option<SocketAddr> {
-        let source = self.state.source(token)?;
-        self.poller.borrow().peer(Io(source.io.get()))
+        operations::peer(self, token)
     }
 
     /// The own address: for a listener at port 0, the port that was chosen.
     pub fn local(&self, token: Token) -> Option<SocketAddr> {
-        let source = self.state.source(token)?;
-        self.poller.borrow().local(Io(source.io.get()))
+        operations::local(self, token)
     }
 
     /// Turns a connection into a TLS one, where the transport speaks it.
@@ -342,8 +263,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// # Errors
     /// [`Error::UNSUPPORTED`], [`Error::STALE`], or the transport's.
     pub fn start_tls(&self, token: Token) -> Result<(), Error> {
-        let source = self.state.source(token).ok_or(Error::STALE)?;
-        self.poller.borrow_mut().start_tls(Io(source.io.get()))
+        operations::start_tls(self, token)
     }
 
     /// The sticky bits of a source; none for a stale token.
@@ -410,13 +330,7 @@ impl<'m, P: Transport> Reactor<'m, P> {
 
     /// The next task of the group whose flag was raised, as a number below the group's `tasks`.
     pub fn poll_task(&self, group: Group, cx: &mut Context<'_>) -> Poll<usize> {
-        match self.state.next_task(group) {
-            Some(task) => Poll::Ready(task),
-            None => {
-                self.state.await_group(group, cx.waker());
-                Poll::Pending
-            }
-        }
+        self.state.poll_task(group, cx)
     }
 
     /// As [`poll_task`](Self::poll_task), for an owner that polls [`poll_ready`](Self::poll_ready)
@@ -470,7 +384,8 @@ impl<'m, P: Transport> Reactor<'m, P> {
     /// # Panics
     /// When the poller fails: there is no world left.
     pub fn turn(&self, until: Option<Instant>) {
-        self.state.begin_turn(self.poller.borrow().now());
+        let began = self.world().now();
+        self.state.begin_turn(began);
         self.park(until);
     }
 
@@ -478,22 +393,24 @@ impl<'m, P: Transport> Reactor<'m, P> {
     ///
     /// # Panics
     /// When the poller fails: there is no world left.
+    // Inlined, so that the future lies on the stack once: it is pinned where it was made.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub fn run<F: Future>(&self, main: F) -> F::Output {
         let mut main = pin!(main);
         let waker = self.state.wakes.waker(0);
         let mut cx = Context::from_waker(&waker);
         self.state.wakes.wake(0);
         loop {
-            let began = self.poller.borrow().now();
+            let began = self.world().now();
             if self.state.begin_turn(began) {
-                if let Poll::Ready(output) = main.as_mut().poll(&mut cx) {
+                if let Poll::Ready(output) = poll_main(main.as_mut(), &mut cx) {
                     return output;
                 }
                 // A turn that served one event kept nobody waiting when it began: to look at the
                 // clock again would cost it as much as all its bookkeeping, so one in eight is
                 // measured, and of the busier ones each.
                 if self.state.is_measured() {
-                    let ended = self.poller.borrow().now();
+                    let ended = self.world().now();
                     self.state.metrics.record_turn(ended - began);
                 }
             }
@@ -501,10 +418,11 @@ impl<'m, P: Transport> Reactor<'m, P> {
         }
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     fn park(&self, until: Option<Instant>) {
         let deadline = self.state.deadline(until);
         let mut batch = 0;
-        let polled = self.poller.borrow_mut().poll(deadline, self.state.wakes, &mut |event| {
+        let polled = self.world().poll(deadline, self.state.wakes, &mut |event| {
             batch += 1;
             self.state.deliver(event);
         });
@@ -513,6 +431,38 @@ impl<'m, P: Transport> Reactor<'m, P> {
             panic!("the poller failed: {error}");
         }
     }
+}
+
+impl<P: Transport> Reach for Reactor<'_, P> {
+    type World = P;
+
+    #[inline]
+    fn state(&self) -> &State<'_> {
+        &self.state
+    }
+
+    #[inline]
+    fn world(&self) -> RefMut<'_, P> {
+        match self.poller.try_borrow_mut() {
+            Ok(poller) => poller,
+            Err(_) => reentered(),
+        }
+    }
+}
+
+/// Polls the main future. On a board this is a function of its own, and so is the wait: what the
+/// two need of the stack is needed in turns, not at once.
+#[cfg_attr(target_os = "none", inline(never))]
+fn poll_main<F: Future>(main: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    main.poll(cx)
+}
+
+/// One function for all the places that use the poller, which takes nothing: the check costs flash
+/// only here.
+#[cold]
+#[inline(never)]
+fn reentered() -> ! {
+    panic!("the poller was used from within the poller");
 }
 
 impl<P> Drop for Reactor<'_, P> {

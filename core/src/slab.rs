@@ -6,7 +6,7 @@
 //!
 //! Capacity: the table's length less one. Full: [`Slab::allot`] answers `None` and nothing changes.
 //!
-//! Layer: stands on [`list`](crate::list); the reactor and the HTTP driver stand on it.
+//! Layer: stands on [`list`]; the reactor and the HTTP driver stand on it.
 //!
 //! ```
 //! use core::cell::Cell;
@@ -28,7 +28,7 @@
 
 use core::cell::Cell;
 
-use crate::list::Chained;
+use crate::list::{self, Chained};
 
 /// A table of `T` and the list of its free entries.
 pub struct Slab<'m, T> {
@@ -81,7 +81,7 @@ impl<'m, T: Chained> Slab<'m, T> {
                 fresh
             }
             free => {
-                self.free.set(self.entries[free as usize].next().replace(0));
+                self.free.set(list::entry(self.entries, free as usize).next().replace(0));
                 free
             }
         };
@@ -92,7 +92,7 @@ impl<'m, T: Chained> Slab<'m, T> {
     /// Takes back an entry that [`allot`](Self::allot) gave out and that stands in no queue.
     pub fn release(&self, index: u32) {
         debug_assert!(index != 0 && index < self.high_water.get(), "entry {index} is not out");
-        let next = self.entries[index as usize].next();
+        let next = list::entry(self.entries, index as usize).next();
         debug_assert_eq!(next.get(), 0, "entry {index} is still queued");
         next.set(self.free.replace(index));
         self.len.set(self.len.get() - 1);

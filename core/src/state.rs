@@ -9,9 +9,10 @@
 mod check;
 mod tables;
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::task::{Context, Poll, Waker};
 
+use crate::list::entry;
 use crate::memory::{self, Block};
 use crate::metrics::Metrics;
 use crate::poller::{Event, Interest, Io, Readiness, Token};
@@ -19,7 +20,7 @@ use crate::reactor::{Capacity, Group};
 use crate::slab::Slab;
 use crate::time::Instant;
 use crate::wake::WakeTree;
-use crate::wheel::{Timer, TimerId, TimerWheel};
+use crate::wheel::{Timer, TimerId, TimerWheel, words};
 pub(crate) use tables::Source;
 use tables::{GroupState, LIVE, QUEUED, TaskLink, Waiter};
 
@@ -31,13 +32,17 @@ pub(crate) struct State<'m> {
     now: Cell<Instant>,
     pub(crate) sources: Slab<'m, Source>,
     waiters: Slab<'m, Waiter>,
+    /// Group 1 first.
     groups: &'m [GroupState],
-    wheel: RefCell<TimerWheel<'m>>,
+    wheel: TimerWheel<'m>,
+    /// Set by the first sleep.
+    ticking: Cell<Option<&'static Ticking>>,
     sleepers: &'m [Cell<Option<Waker>>],
+    /// By leaf; the main future's, leaf 0, stands on no list.
     task_links: &'m [TaskLink],
     pub(crate) wakes: &'static WakeTree,
-    /// No group's deadline, and not the spare one, is before this; it may be earlier than all of
-    /// them, which costs one turn.
+    /// No group's deadline is before this; it may be earlier than all of them, which costs one
+    /// turn.
     first_deadline: Cell<Instant>,
     /// The least deadline that found the wheel full.
     spare_deadline: Cell<Instant>,
@@ -51,14 +56,27 @@ pub(crate) struct State<'m> {
     pub(crate) metrics: Metrics,
 }
 
+/// What a turn does with the wheel. It is found through a pointer that the first sleep sets, so
+/// that a program in which nobody ever sleeps links no wheel.
+struct Ticking {
+    fire: fn(&State<'_>, Instant),
+    next_deadline: fn(&State<'_>) -> Instant,
+}
+
+static TICKING: Ticking = Ticking {
+    fire: |state, now| state.fire_timers(now),
+    next_deadline: |state| state.next_timer(),
+};
+
 /// The bytes of all tables.
 pub(crate) const fn bytes(capacity: &Capacity) -> usize {
     memory::room::<Source>(capacity.sources + 1)
         + memory::room::<Waiter>(capacity.waiters + 1)
-        + memory::room::<GroupState>(capacity.groups + 1)
+        + memory::room::<GroupState>(capacity.groups)
         + memory::room::<Timer>(capacity.timers)
+        + memory::room::<u32>(words(capacity.timers))
         + memory::room::<Cell<Option<Waker>>>(capacity.timers)
-        + memory::room::<TaskLink>(capacity.tasks + 1)
+        + memory::room::<TaskLink>(capacity.tasks)
 }
 
 impl<'m> State<'m> {
@@ -69,17 +87,17 @@ impl<'m> State<'m> {
         now: Instant,
     ) -> Self {
         let block = &mut memory;
-        let groups = block.fill(capacity.groups + 1, |_| GroupState::default());
-        let never = |group: &GroupState| group.deadline.set(Instant::MAX);
-        groups.iter().for_each(never);
+        let groups = block.fill(capacity.groups, |_| GroupState::free());
+        let (nodes, slots) = (block.table(capacity.timers), block.table(words(capacity.timers)));
         Self {
             now: Cell::new(now),
             sources: Slab::new(block.table(capacity.sources + 1)),
             waiters: Slab::new(block.fill(capacity.waiters + 1, |_| Waiter::default())),
             groups,
-            wheel: RefCell::new(TimerWheel::new(block.table(capacity.timers), now)),
+            wheel: TimerWheel::new(nodes, slots, now),
+            ticking: Cell::new(None),
             sleepers: block.fill(capacity.timers, |_| Cell::new(None)),
-            task_links: block.table(capacity.tasks + 1),
+            task_links: block.table(capacity.tasks),
             wakes,
             first_deadline: Cell::new(Instant::MAX),
             spare_deadline: Cell::new(Instant::MAX),
@@ -103,7 +121,9 @@ impl<'m> State<'m> {
         let now = now.max(self.now.get());
         self.now.set(now);
         self.metrics.add_turn();
-        self.fire_timers(now);
+        if let Some(ticking) = self.ticking.get() {
+            (ticking.fire)(self, now);
+        }
         if self.first_deadline.get() <= now {
             self.pass_deadlines(now);
         }
@@ -121,12 +141,8 @@ impl<'m> State<'m> {
 
     /// Wakes the groups whose deadline has come, and finds the first one again.
     fn pass_deadlines(&self, now: Instant) {
-        if self.spare_deadline.get() <= now {
-            self.spare_deadline.set(Instant::MAX);
-            self.wake_everybody();
-        }
-        let mut first = self.spare_deadline.get();
-        for group in &self.groups[1..] {
+        let mut first = Instant::MAX;
+        for group in self.groups {
             if group.deadline.get() <= now {
                 group.deadline.set(Instant::MAX);
                 self.wake_owner(group);
@@ -158,16 +174,25 @@ impl<'m> State<'m> {
     }
 
     fn fire_timers(&self, now: Instant) {
+        if self.spare_deadline.get() <= now {
+            self.spare_deadline.set(Instant::MAX);
+            self.wake_everybody();
+        }
         for _ in 0..TIMERS_PER_TURN_MAX {
-            let due = self.wheel.borrow_mut().pop_expired(now);
+            let due = self.wheel.pop_expired(now);
             let Some(timer) = due else { return };
             self.metrics.add_timer();
-            if let Some(waker) = self.sleepers[timer.index()].take() {
+            if let Some(waker) = entry(self.sleepers, timer.index()).take() {
                 waker.wake();
             }
         }
         // The wheel's next deadline has passed, so the poller will not wait for the rest.
         self.metrics.add_budget_hit();
+    }
+
+    /// When the first sleeper is due, or the first that found the wheel full.
+    fn next_timer(&self) -> Instant {
+        self.wheel.next_deadline().unwrap_or(Instant::MAX).min(self.spare_deadline.get())
     }
 
     fn take_flags(&self) -> bool {
@@ -183,8 +208,9 @@ impl<'m> State<'m> {
     }
 
     fn flag_task(&self, leaf: u32) {
-        let owner = self.groups.iter().skip(1).find(|group| {
-            group.in_use.get() && leaf.wrapping_sub(group.first_task.get()) < group.tasks.get()
+        let owner = self.groups.iter().find(|group| {
+            let place = leaf.wrapping_sub(u32::from(group.first_task.get()));
+            group.in_use.get() && place < u32::from(group.tasks.get())
         });
         // A leaf that nobody owns is a late waker of a server that has ended.
         let (Some(group), Some(link)) = (owner, self.task_links.get(leaf as usize)) else { return };
@@ -195,7 +221,7 @@ impl<'m> State<'m> {
     }
 
     fn wake_everybody(&self) {
-        for leaf in 0..self.task_links.len() - 1 {
+        for leaf in 0..self.task_links.len() {
             self.wakes.wake(leaf);
         }
     }
@@ -205,8 +231,8 @@ impl<'m> State<'m> {
             return Some(Instant::ZERO);
         }
         let mut least = until.unwrap_or(Instant::MAX).min(self.first_deadline.get());
-        if let Some(timer) = self.wheel.borrow().next_deadline() {
-            least = least.min(timer);
+        if let Some(ticking) = self.ticking.get() {
+            least = least.min((ticking.next_deadline)(self));
         }
         Some(least).filter(|&at| at != Instant::MAX)
     }
@@ -230,7 +256,7 @@ impl<'m> State<'m> {
             return;
         }
         source.set(QUEUED);
-        let group = &self.groups[source.group.get() as usize];
+        let group = self.group_state(Group(source.group.get()));
         if group.ready.is_empty() {
             self.wake_owner(group);
         }
@@ -248,7 +274,7 @@ impl<'m> State<'m> {
     pub(crate) fn insert(&self, io: Io, group: Group) -> Option<Token> {
         let index = self.sources.allot()?;
         // The index was given out just now, so there is an entry.
-        let source = &self.sources.entries()[index as usize];
+        let source = entry(self.sources.entries(), index as usize);
         source.io.set(io.0);
         source.ready.set(0);
         source.flags.set(LIVE);
@@ -300,11 +326,12 @@ impl<'m> State<'m> {
         source.flag(LIVE).then(|| Token { index, generation: source.generation.get() })
     }
 
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn next_ready(&self, group: Group) -> Option<Event> {
-        let queue = &self.groups[group.0 as usize].ready;
+        let queue = &self.group_state(group).ready;
         loop {
             let index = queue.pop(self.sources.entries())?;
-            let source = &self.sources.entries()[index as usize];
+            let source = entry(self.sources.entries(), index as usize);
             source.clear(QUEUED);
             if source.flag(LIVE) {
                 let token = Token { index, generation: source.generation.get() };
@@ -316,14 +343,19 @@ impl<'m> State<'m> {
 
     // ---- groups
 
+    fn group_state(&self, group: Group) -> &'m GroupState {
+        // Of no server's group, `NONE`, nothing is kept.
+        entry(self.groups, usize::from(group.0).wrapping_sub(1))
+    }
+
     pub(crate) fn group(&self, tasks: usize) -> Option<Group> {
-        let number = self.groups.iter().skip(1).position(|group| !group.in_use.get())? + 1;
+        let number = self.groups.iter().position(|group| !group.in_use.get())?;
         let first = self.free_leaves(tasks)?;
-        let group = &self.groups[number];
+        let group = entry(self.groups, number);
         group.in_use.set(true);
-        group.first_task.set(first as u32);
-        group.tasks.set(tasks as u32);
-        Some(Group(number as u8))
+        group.first_task.set(first as u16);
+        group.tasks.set(tasks as u16);
+        Some(Group(number as u8 + 1))
     }
 
     /// The first of `count` leaves in a row that no group owns; leaf 0 is the main future's.
@@ -332,16 +364,18 @@ impl<'m> State<'m> {
         let mut first = 1;
         loop {
             let end = first + count;
-            if end > self.task_links.len() - 1 {
+            if end > self.task_links.len() {
                 return None;
             }
             let clash = self.groups.iter().filter(used).find(|group| {
-                let taken = group.first_task.get() as usize;
-                taken < end && first < taken + group.tasks.get() as usize
+                let taken = usize::from(group.first_task.get());
+                taken < end && first < taken + usize::from(group.tasks.get())
             });
             match clash {
                 None => return Some(first),
-                Some(group) => first = (group.first_task.get() + group.tasks.get()) as usize,
+                Some(group) => {
+                    first = usize::from(group.first_task.get()) + usize::from(group.tasks.get());
+                }
             }
         }
     }
@@ -349,7 +383,7 @@ impl<'m> State<'m> {
     pub(crate) fn release_group(&self, group: Group) {
         while self.next_ready(group).is_some() {}
         while self.next_task(group).is_some() {}
-        let group = &self.groups[group.0 as usize];
+        let group = self.group_state(group);
         group.waker.take();
         group.by_main.set(false);
         group.deadline.set(Instant::MAX);
@@ -357,12 +391,12 @@ impl<'m> State<'m> {
     }
 
     pub(crate) fn set_deadline(&self, group: Group, at: Instant) {
-        self.groups[group.0 as usize].deadline.set(at);
+        self.group_state(group).deadline.set(at);
         self.first_deadline.set(self.first_deadline.get().min(at));
     }
 
     pub(crate) fn await_group(&self, group: Group, waker: &Waker) {
-        let group = &self.groups[group.0 as usize];
+        let group = self.group_state(group);
         if !holds(&group.waker, waker) {
             group.by_main.set(waker.will_wake(&self.wakes.waker(0)));
             group.waker.set(Some(waker.clone()));
@@ -370,18 +404,28 @@ impl<'m> State<'m> {
     }
 
     pub(crate) fn next_task(&self, group: Group) -> Option<usize> {
-        let group = &self.groups[group.0 as usize];
+        let group = self.group_state(group);
         let leaf = group.flagged.pop(self.task_links)?;
-        self.task_links[leaf as usize].queued.set(0);
+        entry(self.task_links, leaf as usize).queued.set(0);
         self.metrics.add_task();
-        Some((leaf - group.first_task.get()) as usize)
+        Some(leaf as usize - usize::from(group.first_task.get()))
+    }
+
+    pub(crate) fn poll_task(&self, group: Group, cx: &mut Context<'_>) -> Poll<usize> {
+        match self.next_task(group) {
+            Some(task) => Poll::Ready(task),
+            None => {
+                self.await_group(group, cx.waker());
+                Poll::Pending
+            }
+        }
     }
 
     pub(crate) fn task_waker(&self, group: Group, task: usize) -> Waker {
-        let group = &self.groups[group.0 as usize];
-        let tasks = group.tasks.get() as usize;
+        let group = self.group_state(group);
+        let tasks = usize::from(group.tasks.get());
         assert!(task < tasks, "task {task} of a group with {tasks}");
-        self.wakes.waker(group.first_task.get() as usize + task)
+        self.wakes.waker(usize::from(group.first_task.get()) + task)
     }
 
     // ---- waiters
@@ -404,7 +448,7 @@ impl<'m> State<'m> {
     fn add_waiter(&self, head: &Cell<u32>, interest: Readiness, waker: &Waker) {
         let mut at = head.get();
         while at != 0 {
-            let waiter = &self.waiters.entries()[at as usize];
+            let waiter = entry(self.waiters.entries(), at as usize);
             if interest != Readiness::NONE && waiter.interest.get() == interest.bits() {
                 return store_waker(&waiter.waker, waker);
             }
@@ -418,7 +462,7 @@ impl<'m> State<'m> {
             self.metrics.add_waiter_refused();
             return waker.wake_by_ref();
         };
-        let waiter = &self.waiters.entries()[index as usize];
+        let waiter = entry(self.waiters.entries(), index as usize);
         waiter.interest.set(interest.bits());
         waiter.waker.set(Some(waker.clone()));
         waiter.next.set(head.replace(index));
@@ -433,7 +477,7 @@ impl<'m> State<'m> {
         let mut link = head;
         while link.get() != 0 {
             let index = link.get();
-            let waiter = &self.waiters.entries()[index as usize];
+            let waiter = entry(self.waiters.entries(), index as usize);
             if !due(Readiness::from_bits(waiter.interest.get())) {
                 link = &waiter.next;
                 continue;
@@ -468,16 +512,19 @@ impl<'m> State<'m> {
     /// Wakes `waker` at `at`. `None`: the wheel is full; the waker's task is polled again when the
     /// least deadline that was refused has come, and arms its timer then.
     pub(crate) fn arm(&self, at: Instant, waker: &Waker) -> Option<TimerId> {
-        let armed = self.wheel.borrow_mut().insert(at);
+        if self.ticking.replace(Some(&TICKING)).is_none() {
+            // Nobody moved the wheel so far.
+            self.wheel.pop_expired(self.now());
+        }
+        let armed = self.wheel.insert(at);
         match armed {
             Ok(timer) => {
-                self.sleepers[timer.index()].set(Some(waker.clone()));
+                entry(self.sleepers, timer.index()).set(Some(waker.clone()));
                 Some(timer)
             }
             Err(_) => {
                 self.metrics.add_timer_refused();
                 self.spare_deadline.set(self.spare_deadline.get().min(at));
-                self.first_deadline.set(self.first_deadline.get().min(at));
                 None
             }
         }
@@ -485,16 +532,16 @@ impl<'m> State<'m> {
 
     /// Whether the timer still runs; if so, it wakes `waker` from now on.
     pub(crate) fn rearm(&self, timer: TimerId, waker: &Waker) -> bool {
-        let running = self.wheel.borrow().contains(timer);
+        let running = self.wheel.contains(timer);
         if running {
-            store_waker(&self.sleepers[timer.index()], waker);
+            store_waker(entry(self.sleepers, timer.index()), waker);
         }
         running
     }
 
     pub(crate) fn disarm(&self, timer: TimerId) {
-        if self.wheel.borrow_mut().cancel(timer) {
-            self.sleepers[timer.index()].take();
+        if self.wheel.cancel(timer) {
+            entry(self.sleepers, timer.index()).take();
         }
     }
 }

@@ -39,6 +39,7 @@ use core::{
 use embedded_io::ErrorKind;
 
 use crate::handle::Sleep;
+use crate::list::entry;
 use crate::memory::{Block, room};
 
 /// Room for a fixed number of futures, each pinned in its slot from [`put`](Self::put) until it is
@@ -50,7 +51,7 @@ pub struct Slots<'m, F: Future> {
     /// where `occupied` is true, that one is initialized and pinned. Their memory is not reused
     /// while `live` counts any of them.
     futures: NonNull<F>,
-    occupied: &'m mut [bool],
+    occupied: &'m [Cell<bool>],
     /// Where the memory counts its live futures; `None` for memory that is never lent twice.
     live: Option<&'m Cell<usize>>,
     owned: PhantomData<F>,
@@ -60,7 +61,7 @@ impl<'m, F: Future> Slots<'m, F> {
     /// How many bytes `capacity` slots take from a block.
     pub const fn bytes(capacity: usize) -> usize {
         let futures = room::<F>(capacity);
-        futures.checked_add(room::<bool>(capacity)).expect("fits the address space")
+        futures.checked_add(room::<Cell<bool>>(capacity)).expect("fits the address space")
     }
 
     /// `capacity` empty slots, cut from the block.
@@ -70,7 +71,7 @@ impl<'m, F: Future> Slots<'m, F> {
     #[track_caller]
     pub fn new(block: &mut Block<'m>, capacity: usize) -> Self {
         let futures = block.cut::<F>(capacity);
-        let occupied = block.table::<bool>(capacity);
+        let occupied = block.table::<Cell<bool>>(capacity);
         Self { futures, occupied, live: block.slots_live(), owned: PhantomData }
     }
 
@@ -83,23 +84,24 @@ impl<'m, F: Future> Slots<'m, F> {
     ///
     /// # Panics
     /// As every call with an index: when there is no such slot.
-    #[track_caller]
     pub fn is_occupied(&self, index: usize) -> bool {
-        self.occupied[index]
+        entry(self.occupied, index).get()
     }
 
     /// Pins `future` in the empty slot `index`.
     ///
     /// # Panics
     /// When the slot is occupied: a pinned future is not overwritten.
-    #[track_caller]
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn put(&mut self, index: usize, future: F) {
-        assert!(!self.occupied[index], "Slots::put: slot {index} is occupied");
+        let occupied = entry(self.occupied, index);
+        if occupied.get() {
+            misused();
+        }
         // SAFETY: `index` is in range (checked above), and the slot is empty.
         unsafe { self.futures.add(index).write(future) };
         self.count(|live| live + 1);
-        self.occupied[index] = true;
+        occupied.set(true);
     }
 
     /// Polls the future in slot `index`. When it is ready it is dropped in place before this
@@ -107,10 +109,11 @@ impl<'m, F: Future> Slots<'m, F> {
     ///
     /// # Panics
     /// When the slot is empty.
-    #[track_caller]
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn poll(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<F::Output> {
-        assert!(self.occupied[index], "Slots::poll: slot {index} is empty");
+        if !self.is_occupied(index) {
+            misused();
+        }
         // SAFETY: the slot is occupied, hence initialized, and borrowed through `self` alone. It is
         // pinned: it leaves its place only by `remove`, which drops it there, and its memory is
         // not reused while it is counted as live (the invariant of `futures`).
@@ -121,9 +124,8 @@ impl<'m, F: Future> Slots<'m, F> {
     }
 
     /// Drops the future in slot `index`, in place. Nothing happens when the slot is empty.
-    #[track_caller]
     pub fn remove(&mut self, index: usize) {
-        if self.occupied[index] {
+        if self.is_occupied(index) {
             self.vacate(index);
         }
     }
@@ -131,9 +133,9 @@ impl<'m, F: Future> Slots<'m, F> {
     /// Drops the future in slot `index`, which is occupied.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn vacate(&mut self, index: usize) {
-        debug_assert!(self.occupied[index], "slot {index} is empty");
         // Before the drop: should that panic, it has happened all the same.
-        self.occupied[index] = false;
+        let was_occupied = entry(self.occupied, index).replace(false);
+        debug_assert!(was_occupied, "slot {index} is empty");
         self.count(|live| live - 1);
         // SAFETY: the caller saw that the slot is occupied, hence initialized, and it is marked
         // empty now: this is its one drop, where it was pinned.
@@ -149,6 +151,13 @@ impl<'m, F: Future> Slots<'m, F> {
 
 /// Drops all futures in place. When one of the drops panics, those after it are leaked: they stay
 /// counted, and so their memory is never reused.
+/// A slot that is occupied was filled, or an empty one polled; for every type of future.
+#[cold]
+#[inline(never)]
+fn misused() -> ! {
+    panic!("a slot was filled twice, or polled while it was empty");
+}
+
 impl<F: Future> Drop for Slots<'_, F> {
     fn drop(&mut self) {
         for index in 0..self.capacity() {

@@ -44,7 +44,8 @@
 //! The tests explore every interleaving with loom, and again with each single fence left out, which
 //! must lose a wake.
 //!
-//! Layer: the bottom. One of the three modules with `unsafe`: a [`Waker`] is a pointer to a leaf.
+//! Layer: above [`list`](crate::list) only. One of the three modules with `unsafe`: a [`Waker`] is
+//! a pointer to a leaf.
 //!
 //! ```
 //! use dustdevil_core::wake::{WakeTree, Wakes};
@@ -73,6 +74,8 @@ use core::{
 };
 
 use critical_section::Mutex;
+
+use crate::list::entry;
 
 /// The most leaves a tree may have: a leaf's index is 16 bits wide.
 pub const LEAVES_MAX: usize = 1 << 16;
@@ -201,9 +204,8 @@ impl WakeTree {
     ///
     /// # Panics
     /// When the tree has no such leaf.
-    #[track_caller]
     pub fn waker(&'static self, index: usize) -> Waker {
-        let leaf = &self.leaves[index];
+        let leaf = entry(&self.leaves, index);
         // An index is below LEAVES_MAX, hence fits: `Wakes::new` is the only maker of trees.
         leaf.index.store(index as u16, Ordering::Relaxed);
         let tree: *const Self = self;
@@ -220,7 +222,6 @@ impl WakeTree {
     ///
     /// # Panics
     /// When the tree has no such leaf.
-    #[track_caller]
     #[inline]
     pub fn wake(&self, index: usize) {
         raise(self, index);
@@ -299,7 +300,6 @@ enum Fence {
 }
 
 #[inline]
-#[track_caller]
 fn raise<T: Tree + ?Sized>(tree: &T, index: usize) {
     let leaf = tree.leaf(index);
     tree.fence(Fence::DataLeaf);
@@ -412,14 +412,13 @@ impl Tree for WakeTree {
     }
 
     #[inline]
-    #[track_caller]
     fn leaf(&self, index: usize) -> &AtomicU8 {
-        &self.leaves[index].set
+        &entry(&self.leaves, index).set
     }
 
     #[inline]
     fn group(&self, first: usize) -> &AtomicU8 {
-        &self.leaves[first].group
+        &entry(&self.leaves, first).group
     }
 
     #[inline]
@@ -881,7 +880,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "the len is 4 but the index is 4")]
+    #[should_panic(expected = "an index leads out of its table")]
     fn a_leaf_that_is_not_there() {
         static TREE: Wakes<4> = Wakes::new();
         let wakes: &'static WakeTree = &TREE;

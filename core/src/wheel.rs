@@ -1,9 +1,13 @@
 //! A timer wheel: deadlines of any distance, at a cost that does not grow with their number.
 //!
-//! A timer is a node in a slice that the caller gives; the slice is the wheel's capacity. Six
-//! levels of 32 slots cover 2^30 ticks of 1.024 ms (12.7 days); each level has a `u32` bitmap, so
-//! an idle span of any length is crossed by counting zeros. Later deadlines wait in an overflow
-//! list.
+//! A timer is a node in a slice that the caller gives; the slice is the wheel's capacity. Levels of
+//! slots cover 2^30 ticks of 1.024 ms (12.7 days); each level has a bitmap, so an idle span of any
+//! length is crossed by counting zeros. Later deadlines wait in an overflow list.
+//!
+//! The slots are words that the caller gives as well, [`words`] of them: six levels of 32 slots
+//! (804 bytes). For at most [`FEW`] timers, as on a board, there is one slot, which is the present
+//! tick (24 bytes): all other timers wait in the overflow list, and are few enough to be looked at
+//! whenever one of them comes due.
 //!
 //! What holds:
 //! - A timer never fires early, and fires at most one tick late: its deadline is rounded up to a
@@ -19,20 +23,21 @@
 //!
 //! Cost: [`insert`](TimerWheel::insert) and [`cancel`](TimerWheel::cancel) touch at most three
 //! nodes. [`pop_expired`](TimerWheel::pop_expired) is O(1) amortised: a timer moves down at most
-//! once a level, so at most six times in its life, and a timer in the overflow list is looked at
-//! once more in each window of 2^30 ticks in which another one comes due. A single call may move a
-//! whole slot. There is no 64-bit division and no 64-bit shift by a variable.
+//! once a level in its life, and a timer in the overflow list is looked at once more in each window
+//! of 2^30 ticks in which another one comes due. A single call may move a whole slot. There is no
+//! 64-bit division and no 64-bit shift by a variable.
 //!
-//! Layer: above [`time`](crate::time) only. The reactor keeps each timer's waker in a table of its
-//! own, found by [`TimerId::index`].
+//! Layer: above [`time`](crate::time) and [`list`](crate::list) only. The reactor keeps each
+//! timer's waker in a table of its own, found by [`TimerId::index`].
 //!
 //! ```
 //! use dustdevil_core::time::{Duration, Instant};
-//! use dustdevil_core::wheel::{Timer, TimerWheel};
+//! use dustdevil_core::wheel::{Timer, TimerWheel, words};
 //!
 //! let start = Instant::from_micros(5_000);
-//! let mut nodes = [const { Timer::FREE }; 4];
-//! let mut wheel = TimerWheel::new(&mut nodes, start);
+//! let mut nodes = [const { Timer::free() }; 4];
+//! let mut slots = [0; words(4)];
+//! let wheel = TimerWheel::new(&mut nodes, &mut slots, start);
 //! let late = wheel.insert(start + Duration::from_secs(60)).unwrap();
 //! let soon = wheel.insert(start + Duration::from_millis(10)).unwrap();
 //!
@@ -44,39 +49,82 @@
 //! assert_eq!(wheel.next_deadline(), None);
 //! ```
 
+use core::cell::Cell;
 use core::fmt;
 use core::num::NonZeroU32;
 
 use zerocopy::FromZeros;
 
-use crate::time::{Instant, TICK_SHIFT};
+use crate::list::entry;
+use crate::time::Instant;
 
-/// A slot is chosen by this many bits of the due tick.
-const SLOT_BITS: u32 = 5;
-/// Slots a level: one for each bit of a bitmap word.
-const SLOTS: usize = 1 << SLOT_BITS;
-const LEVELS: usize = 6;
-/// Ticks that agree in all but these low bits share a window; the levels hold the present one.
-const WINDOW_BITS: u32 = SLOT_BITS * LEVELS as u32;
-const WINDOW_MASK: u64 = (1 << WINDOW_BITS) - 1;
+/// Up to this many timers a wheel has one slot, beyond it six levels of 32.
+pub const FEW: usize = 16;
 
-/// The list of timers whose window is still to come; it sits where a seventh level would begin.
-const OVERFLOW: usize = LEVELS * SLOTS;
-/// The list of timers that never fire.
-const NEVER: usize = OVERFLOW + 1;
-const PLACES: usize = NEVER + 1;
 /// The due tick of what never fires: one past the last tick that a clock can show.
 const NEVER_TICK: u64 = Instant::MAX.ticks_ceil();
 
 /// `next_deadline` looks at this many nodes of a slot before it answers with the slot's start.
 const LOOKED_AT_MAX: usize = 8;
 
-const _: () = assert!(SLOTS == u32::BITS as usize, "one bitmap word a level");
-const _: () = assert!(WINDOW_BITS < u32::BITS, "positions in a window are u32");
-const _: () = assert!(u64::BITS - TICK_SHIFT - WINDOW_BITS < u32::BITS, "windows are u32");
 const _: () = assert!(size_of::<Timer>() == 20);
 const _: () = assert!(size_of::<Option<TimerId>>() == 8, "it is a part of futures");
-const _: () = assert!(cfg!(test) || size_of::<TimerWheel<'_>>() <= 856);
+
+/// How a wheel of a certain size is divided.
+#[derive(Debug, PartialEq, Eq)]
+struct Shape {
+    levels: u32,
+    /// A slot is chosen by this many bits of the due tick, a digit; a digit for each level.
+    slot_bits: u32,
+    /// `n * inverse >> 6` is `n / slot_bits` for each bit `n` below: no division on a Cortex-M0.
+    inverse: u32,
+    /// The bits of all levels: ticks that agree in all others share a window, and the levels hold
+    /// the present one.
+    window_mask: u32,
+}
+
+impl Shape {
+    const FLAT: Self = Self { levels: 1, slot_bits: 0, inverse: 0, window_mask: 0 };
+    const WIDE: Self = Self { levels: 6, slot_bits: 5, inverse: 13, window_mask: (1 << 30) - 1 };
+
+    const fn of(timers: usize) -> &'static Self {
+        if timers <= FEW { &Self::FLAT } else { &Self::WIDE }
+    }
+
+    /// The number of the list of timers whose window is still to come; it sits where one more
+    /// level would begin. Behind it sits the list of those that never fire.
+    const fn overflow(&self) -> usize {
+        (self.levels as usize) << self.slot_bits
+    }
+
+    /// A bitmap for each level, and those for the two lists.
+    const fn bitmaps(&self) -> usize {
+        ((self.overflow() + 1) >> self.slot_bits) + 1
+    }
+
+    /// The bitmaps, and the first node of each list.
+    const fn words(&self) -> usize {
+        self.bitmaps() + self.overflow() + 2
+    }
+}
+
+const _: () = {
+    let wide = &Shape::WIDE;
+    assert!(Shape::FLAT.words() * size_of::<u32>() == 24);
+    assert!(wide.words() * size_of::<u32>() == 804);
+    assert!(1 << wide.slot_bits <= u32::BITS, "a bitmap is a word");
+    assert!(wide.window_mask.count_ones() == wide.levels * wide.slot_bits);
+    let mut bit = 0;
+    while bit < wide.window_mask.count_ones() {
+        assert!((bit * wide.inverse) >> 6 == bit / wide.slot_bits);
+        bit += 1;
+    }
+};
+
+/// How many words the slots of a wheel for `timers` timers take; none where there are no timers.
+pub const fn words(timers: usize) -> usize {
+    if timers == 0 { 0 } else { Shape::of(timers).words() }
+}
 
 /// One node of a [`TimerWheel`], 20 bytes. All zero bits are a free node, so a zeroed block is a
 /// slice of them.
@@ -86,12 +134,12 @@ const _: () = assert!(cfg!(test) || size_of::<TimerWheel<'_>>() <= 856);
 #[derive(Debug, FromZeros)]
 pub struct Timer {
     /// The due tick as low and high word, which keeps the node's alignment at 4.
-    tick: [u32; 2],
+    tick: [Cell<u32>; 2],
     /// The following node of the ring; of a free node, the following free one.
-    next: u32,
-    previous: u32,
+    next: Cell<u32>,
+    previous: Cell<u32>,
     /// Odd while a timer is in the node; grows by one with each insertion and each removal.
-    generation: u32,
+    generation: Cell<u32>,
 }
 
 /// Names one timer of one [`TimerWheel`].
@@ -112,23 +160,25 @@ pub struct Full(pub Instant);
 ///
 /// Capacity: the slice of nodes. Full: [`insert`](Self::insert) refuses with [`Full`].
 pub struct TimerWheel<'m> {
-    nodes: &'m mut [Timer],
-    /// The tick up to which everything has been handed out: no stored due tick is before it.
-    position: u64,
+    nodes: &'m [Timer],
     /// Bit `s` of word `l`: slot `s` of level `l` is not empty. The last word holds the two lists.
-    occupied: [u32; LEVELS + 1],
-    /// The first node of each slot, then of [`OVERFLOW`] and [`NEVER`].
-    heads: [u32; PLACES],
-    /// No timer of the overflow list is due before this window. Meaningless while it is empty.
-    overflow_window: u32,
+    occupied: &'m [Cell<u32>],
+    /// The first node of each slot, then of the two lists.
+    heads: &'m [Cell<u32>],
+    shape: &'static Shape,
+    /// No timer of the overflow list is due before the window that begins with this tick.
+    /// Meaningless while the list is empty.
+    overflow_from: Cell<u64>,
+    /// The tick up to which everything has been handed out: no stored due tick is before it.
+    position: Cell<u64>,
     /// The first free node among those below `touched`.
-    free: u32,
+    free: Cell<u32>,
     /// Nodes from here on have never been used.
-    touched: u32,
-    len: u32,
+    touched: Cell<u32>,
+    len: Cell<u32>,
     /// How often a node was read or written.
     #[cfg(test)]
-    visits: core::cell::Cell<u64>,
+    visits: Cell<u64>,
 }
 
 /// The list that holds the earliest timer, and a tick that this timer is not due before.
@@ -139,19 +189,24 @@ struct First {
 
 impl Timer {
     /// A node without a timer: all zero bits.
-    pub const FREE: Self = Self { tick: [0; 2], next: 0, previous: 0, generation: 0 };
-
-    fn tick(&self) -> u64 {
-        u64::from(self.tick[1]) << 32 | u64::from(self.tick[0])
+    pub const fn free() -> Self {
+        let tick = [const { Cell::new(0) }; 2];
+        let (next, previous, generation) = (Cell::new(0), Cell::new(0), Cell::new(0));
+        Self { tick, next, previous, generation }
     }
 
-    fn set_tick(&mut self, tick: u64) {
-        self.tick = [tick as u32, (tick >> 32) as u32];
+    fn tick(&self) -> u64 {
+        u64::from(self.tick[1].get()) << 32 | u64::from(self.tick[0].get())
+    }
+
+    fn set_tick(&self, tick: u64) {
+        self.tick[0].set(tick as u32);
+        self.tick[1].set((tick >> 32) as u32);
     }
 
     #[cfg(any(test, feature = "sim"))]
     fn is_armed(&self) -> bool {
-        self.generation & 1 == 1
+        self.generation.get() & 1 == 1
     }
 }
 
@@ -172,42 +227,65 @@ impl fmt::Display for Full {
 impl core::error::Error for Full {}
 
 impl<'m> TimerWheel<'m> {
-    /// An empty wheel at `now`. What the nodes held before does not matter, except that ids from
-    /// an earlier wheel over the same memory stay stale.
-    pub fn new(nodes: &'m mut [Timer], now: Instant) -> Self {
+    /// An empty wheel at `now`, whose slots are `slots`: [`words`] of them, which become zero. What
+    /// the nodes held before does not matter, except that ids from an earlier wheel over the same
+    /// memory stay stale.
+    ///
+    /// # Panics
+    /// When there are fewer words than that.
+    pub fn new(nodes: &'m mut [Timer], slots: &'m mut [u32], now: Instant) -> Self {
+        let shape = Shape::of(nodes.len());
+        Self::with_shape(nodes, slots, shape, now)
+    }
+
+    fn with_shape(
+        nodes: &'m mut [Timer],
+        slots: &'m mut [u32],
+        shape: &'static Shape,
+        now: Instant,
+    ) -> Self {
         let capacity = nodes.len().min(u32::MAX as usize - 1);
+        let needed = if capacity == 0 { 0 } else { shape.words() };
+        assert!(slots.len() >= needed, "too few words for the slots of a wheel");
+        slots.fill(0);
+        let slots = Cell::from_mut(slots).as_slice_of_cells();
+        let (occupied, heads) = slots.split_at(slots.len().min(shape.bitmaps()));
         Self {
-            nodes: &mut nodes[..capacity],
-            position: now.ticks(),
-            occupied: [0; LEVELS + 1],
-            heads: [0; PLACES],
-            overflow_window: 0,
-            free: 0,
-            touched: 0,
-            len: 0,
+            nodes: &nodes[..capacity],
+            occupied,
+            heads,
+            shape,
+            overflow_from: Cell::new(0),
+            position: Cell::new(now.ticks()),
+            free: Cell::new(0),
+            touched: Cell::new(0),
+            len: Cell::new(0),
             #[cfg(test)]
-            visits: core::cell::Cell::new(0),
+            visits: Cell::new(0),
         }
     }
 
     /// Adds a timer that is due at `at`; a past one is due at once. [`Instant::MAX`] (and any
     /// instant in the clock's last millisecond) never fires, but takes a node until it is
     /// cancelled.
-    pub fn insert(&mut self, at: Instant) -> Result<TimerId, Full> {
+    ///
+    /// # Errors
+    /// [`Full`], when every node holds a timer.
+    pub fn insert(&self, at: Instant) -> Result<TimerId, Full> {
         let link = self.allocate().ok_or(Full(at))?;
-        let tick = at.ticks_ceil().max(self.position);
-        let node = self.node_mut(link);
+        let tick = at.ticks_ceil().max(self.position.get());
+        let node = self.node(link);
         node.set_tick(tick);
         // From even to the next odd number; from the odd one that another wheel left, also.
-        node.generation = node.generation.wrapping_add(1) | 1;
-        let id = TimerId::of(link, node.generation);
+        node.generation.set(node.generation.get().wrapping_add(1) | 1);
+        let id = TimerId::of(link, node.generation.get());
         self.append(self.place(tick), link);
-        self.len += 1;
+        self.len.set(self.len.get() + 1);
         Ok(id)
     }
 
     /// Removes a timer. False, and nothing happens, when `id` has fired or was cancelled before.
-    pub fn cancel(&mut self, id: TimerId) -> bool {
+    pub fn cancel(&self, id: TimerId) -> bool {
         if !self.contains(id) {
             return false;
         }
@@ -223,24 +301,24 @@ impl<'m> TimerWheel<'m> {
     /// loop, so whoever fires timers that re-arm themselves collects before firing.
     ///
     /// Time never goes back past what was handed out: a `now` before that is clamped to it.
-    pub fn pop_expired(&mut self, now: Instant) -> Option<TimerId> {
-        let target = now.ticks().max(self.position);
+    pub fn pop_expired(&self, now: Instant) -> Option<TimerId> {
+        let target = now.ticks().max(self.position.get());
         while let Some(First { place, start }) = self.first().filter(|first| first.start <= target)
         {
-            let link = self.heads[place];
+            let link = entry(self.heads, place).get();
             let node = self.node(link);
-            let (tick, alone) = (node.tick(), node.next == link);
+            let (tick, alone) = (node.tick(), node.next.get() == link);
             // A slot of level 0 is one tick, and a timer alone in the first slot is the earliest.
-            if (place < SLOTS || alone) && tick <= target {
-                self.position = tick;
+            if (self.is_one_tick(place) || alone) && tick <= target {
+                self.position.set(tick);
                 self.unlink(place, link);
                 return Some(self.release(link));
             }
             // Nothing else is due before the slot's end, so a timer alone sinks in one step.
-            self.position = if alone { target } else { start };
+            self.position.set(if alone { target } else { start });
             self.cascade(place);
         }
-        self.position = target;
+        self.position.set(target);
         None
     }
 
@@ -252,23 +330,24 @@ impl<'m> TimerWheel<'m> {
     /// a sleep until here does not spin. For a timer that is due already it lies in the past.
     pub fn next_deadline(&self) -> Option<Instant> {
         let First { place, start } = self.first()?;
-        let earliest = if place < SLOTS { None } else { self.earliest_of_few(place) };
+        let earliest = if self.is_one_tick(place) { None } else { self.earliest_of_few(place) };
         Some(Instant::from_ticks(earliest.unwrap_or(start)))
     }
 
     /// Whether `id` has neither fired nor been cancelled.
     pub fn contains(&self, id: TimerId) -> bool {
-        id.index < self.touched && self.node(id.index + 1).generation == id.generation.get()
+        id.index < self.touched.get()
+            && self.node(id.index + 1).generation.get() == id.generation.get()
     }
 
     /// How many timers wait, those that never fire included.
     pub fn len(&self) -> usize {
-        self.len as usize
+        self.len.get() as usize
     }
 
     /// Whether no timer waits.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len.get() == 0
     }
 
     /// How many timers may wait at once: the number of nodes.
@@ -279,86 +358,106 @@ impl<'m> TimerWheel<'m> {
     /// Panics unless every list, bitmap and count agrees with the others. Visits all nodes.
     #[cfg(any(test, feature = "sim"))]
     pub fn check(&self) {
-        assert!(self.position < NEVER_TICK, "position {}", self.position);
+        let position = self.position.get();
+        assert!(position < NEVER_TICK, "position {position}");
         let mut linked = 0;
-        for (place, &head) in self.heads.iter().enumerate() {
-            let bit = self.occupied[place / SLOTS] >> (place % SLOTS) & 1;
+        for (place, head) in self.heads.iter().map(Cell::get).enumerate() {
+            let (level, slot) = (place >> self.shape.slot_bits, self.slot(place));
+            let bit = self.occupied[level].get() >> slot & 1;
             assert_eq!(bit == 1, head != 0, "place {place}: bitmap against list");
             let mut link = head;
             while link != 0 {
-                let node = self.node(link);
+                let (node, touched) = (self.node(link), self.touched.get());
                 let tick = node.tick();
-                assert!(link <= self.touched && node.is_armed(), "place {place} holds a free node");
-                assert!(tick >= self.position, "tick {tick} lies behind {}", self.position);
-                assert_eq!(self.place(tick), place, "tick {tick} seen from {}", self.position);
-                assert_eq!(self.node(node.next).previous, link, "place {place}: broken ring");
-                if place == OVERFLOW {
-                    assert!(window(tick) >= self.overflow_window, "overflow bound is too late");
-                    assert!(self.overflow_window > window(self.position), "overflow is overdue");
+                assert!(link <= touched && node.is_armed(), "place {place} holds a free node");
+                assert!(tick >= position, "tick {tick} lies behind {position}");
+                assert_eq!(self.place(tick), place, "tick {tick} seen from {position}");
+                let next = node.next.get();
+                assert_eq!(self.node(next).previous.get(), link, "place {place}: broken ring");
+                if place == self.shape.overflow() {
+                    let bound = self.overflow_from.get();
+                    assert!(self.window(tick) >= bound, "overflow bound is too late");
+                    assert!(bound > self.window(position), "overflow is overdue");
                 }
                 linked += 1;
-                assert!(linked <= self.len, "more nodes on lists than timers");
-                link = if node.next == head { 0 } else { node.next };
+                assert!(linked <= self.len.get(), "more nodes on lists than timers");
+                link = if next == head { 0 } else { next };
             }
         }
-        assert_eq!(linked, self.len, "timers that are on no list");
-        let (mut link, mut unused) = (self.free, 0);
+        assert_eq!(linked, self.len.get(), "timers that are on no list");
+        let (mut link, mut unused) = (self.free.get(), 0);
         while link != 0 {
             let node = self.node(link);
-            assert!(link <= self.touched && !node.is_armed(), "the free list holds a timer");
+            assert!(link <= self.touched.get() && !node.is_armed(), "the free list holds a timer");
             unused += 1;
-            assert!(linked + unused <= self.touched, "the free list is a ring");
-            link = node.next;
+            assert!(linked + unused <= self.touched.get(), "the free list is a ring");
+            link = node.next.get();
         }
-        assert_eq!(linked + unused, self.touched, "lost nodes");
+        assert_eq!(linked + unused, self.touched.get(), "lost nodes");
     }
 
     /// The list for a due tick, seen from the current position.
     ///
-    /// Why does this work? The level is that of the highest 5-bit digit in which tick and position
-    /// differ, the slot is that digit of the tick. While the position moves towards the tick, the
-    /// digits above stay equal and this one stays smaller, so the answer stays the same, until
-    /// the position reaches the slot's start; that is when the slot is cascaded. A slot that the
-    /// position has passed is therefore empty, and the lowest bit set on the lowest level that is
-    /// not empty is the earliest slot of all.
+    /// Why does this work? The level is that of the highest digit of `slot_bits` bits in which tick
+    /// and position differ, the slot is that digit of the tick. While the position moves towards
+    /// the tick, the digits above stay equal and this one stays smaller, so the answer stays the
+    /// same, until the position reaches the slot's start; that is when the slot is cascaded. A slot
+    /// that the position has passed is therefore empty, and the lowest bit set on the lowest level
+    /// that is not empty is the earliest slot of all.
     fn place(&self, tick: u64) -> usize {
-        let differing = tick ^ self.position;
-        if differing & !WINDOW_MASK != 0 {
-            return if tick == NEVER_TICK { NEVER } else { OVERFLOW };
+        let differing = tick ^ self.position.get();
+        if self.window(differing) != 0 {
+            return self.shape.overflow() + usize::from(tick == NEVER_TICK);
         }
         let highest = (differing as u32 | 1).ilog2();
-        // `highest / 5` for what is below 30, without a division on a Cortex-M0.
-        let level = (highest * 13) >> 6;
-        let slot = tick as u32 >> (level * SLOT_BITS) & (SLOTS as u32 - 1);
-        (level as usize) * SLOTS + slot as usize
+        let level = (highest * self.shape.inverse) >> 6;
+        let slot = self.slot((tick as u32 >> (level * self.shape.slot_bits)) as usize);
+        ((level as usize) << self.shape.slot_bits) + slot
     }
 
-    /// Finds the earliest list that is not empty, in at most seven steps.
+    /// The tick with which the window of a tick begins.
+    fn window(&self, tick: u64) -> u64 {
+        tick & !u64::from(self.shape.window_mask)
+    }
+
+    /// The low digit of a number.
+    fn slot(&self, number: usize) -> usize {
+        number & ((1 << self.shape.slot_bits) - 1)
+    }
+
+    /// Whether a list is a slot of level 0, which is one tick.
+    fn is_one_tick(&self, place: usize) -> bool {
+        place >> self.shape.slot_bits == 0
+    }
+
+    /// Finds the earliest list that is not empty, in at most one step a level.
     fn first(&self) -> Option<First> {
-        if self.len == 0 {
+        if self.is_empty() {
             return None;
         }
-        let level = self.occupied[..LEVELS].iter().position(|&bits| bits != 0);
-        let Some(level) = level else {
-            let start = u64::from(self.overflow_window) << WINDOW_BITS;
-            return (self.heads[OVERFLOW] != 0).then_some(First { place: OVERFLOW, start });
+        let (slot_bits, position) = (self.shape.slot_bits, self.position.get());
+        let levels = self.occupied.iter().take(self.shape.levels as usize).map(Cell::get);
+        let mut found = levels.enumerate().filter(|&(_, bits)| bits != 0);
+        let Some((level, bits)) = found.next() else {
+            let (place, start) = (self.shape.overflow(), self.overflow_from.get());
+            return (entry(self.heads, place).get() != 0).then_some(First { place, start });
         };
-        let slot = self.occupied[level].trailing_zeros();
-        let shift = level as u32 * SLOT_BITS;
-        let within = (self.position & WINDOW_MASK) as u32;
-        let above = within & !(((SLOTS as u32) << shift) - 1);
-        let start = self.position & !WINDOW_MASK | u64::from(above | slot << shift);
-        Some(First { place: level * SLOTS + slot as usize, start })
+        let slot = bits.trailing_zeros();
+        let shift = level as u32 * slot_bits;
+        let within = position as u32 & self.shape.window_mask;
+        let above = within & !((1 << (shift + slot_bits)) - 1);
+        let start = self.window(position) | u64::from(above | slot << shift);
+        Some(First { place: (level << slot_bits) + slot as usize, start })
     }
 
     /// The earliest due tick on a list, unless it is longer than [`LOOKED_AT_MAX`].
     fn earliest_of_few(&self, place: usize) -> Option<u64> {
-        let head = self.heads[place];
+        let head = entry(self.heads, place).get();
         let (mut link, mut earliest) = (head, u64::MAX);
         for _ in 0..LOOKED_AT_MAX {
             let node = self.node(link);
             earliest = earliest.min(node.tick());
-            link = node.next;
+            link = node.next.get();
             if link == head {
                 return Some(earliest);
             }
@@ -368,19 +467,20 @@ impl<'m> TimerWheel<'m> {
 
     /// Files each timer of a list anew. The list is detached first, since timers of the overflow
     /// list may come back to it; those of a slot all land on a lower level.
-    fn cascade(&mut self, place: usize) {
-        let head = self.heads[place];
-        let last = self.node(head).previous;
+    fn cascade(&self, place: usize) {
+        let head = entry(self.heads, place).get();
+        let last = self.node(head).previous.get();
         self.set_head(place, 0);
         let mut link = head;
         loop {
             let node = self.node(link);
-            let (tick, next) = (node.tick(), node.next);
+            let (tick, next) = (node.tick(), node.next.get());
             let lower = self.place(tick);
             debug_assert!(
-                place == OVERFLOW || lower / SLOTS < place / SLOTS,
+                place == self.shape.overflow()
+                    || lower >> self.shape.slot_bits < place >> self.shape.slot_bits,
                 "tick {tick} went from list {place} to {lower} at {}",
-                self.position,
+                self.position.get(),
             );
             self.append(lower, link);
             if link == last {
@@ -391,86 +491,80 @@ impl<'m> TimerWheel<'m> {
     }
 
     /// Puts a node at the end of a list.
-    fn append(&mut self, place: usize, link: u32) {
-        let head = self.heads[place];
-        if place == OVERFLOW {
-            let own = window(self.node(link).tick());
-            self.overflow_window = if head == 0 { own } else { own.min(self.overflow_window) };
+    fn append(&self, place: usize, link: u32) {
+        let head = entry(self.heads, place).get();
+        let node = self.node(link);
+        if place == self.shape.overflow() {
+            let own = self.window(node.tick());
+            let bound = if head == 0 { own } else { own.min(self.overflow_from.get()) };
+            self.overflow_from.set(bound);
         }
         if head == 0 {
-            let node = self.node_mut(link);
-            (node.next, node.previous) = (link, link);
+            node.next.set(link);
+            node.previous.set(link);
             self.set_head(place, link);
             return;
         }
-        let first = self.node_mut(head);
-        let last = core::mem::replace(&mut first.previous, link);
-        self.node_mut(last).next = link;
-        let node = self.node_mut(link);
-        (node.next, node.previous) = (head, last);
+        let last = self.node(head).previous.replace(link);
+        self.node(last).next.set(link);
+        node.next.set(head);
+        node.previous.set(last);
     }
 
     /// Takes a node off the list that it is on.
-    fn unlink(&mut self, place: usize, link: u32) {
+    fn unlink(&self, place: usize, link: u32) {
         let node = self.node(link);
-        let (next, previous) = (node.next, node.previous);
+        let (next, previous) = (node.next.get(), node.previous.get());
         if next == link {
             self.set_head(place, 0);
             return;
         }
-        self.node_mut(previous).next = next;
-        self.node_mut(next).previous = previous;
-        if self.heads[place] == link {
-            self.heads[place] = next;
+        self.node(previous).next.set(next);
+        self.node(next).previous.set(previous);
+        let head = entry(self.heads, place);
+        if head.get() == link {
+            head.set(next);
         }
     }
 
     /// Sets a list's first node, and its bit to match.
-    fn set_head(&mut self, place: usize, link: u32) {
-        self.heads[place] = link;
-        let bit = 1 << (place % SLOTS);
-        let bits = &mut self.occupied[place / SLOTS];
-        *bits = if link == 0 { *bits & !bit } else { *bits | bit };
+    fn set_head(&self, place: usize, link: u32) {
+        entry(self.heads, place).set(link);
+        let bit = 1 << self.slot(place);
+        let bits = entry(self.occupied, place >> self.shape.slot_bits);
+        bits.set(if link == 0 { bits.get() & !bit } else { bits.get() | bit });
     }
 
     /// A node for a new timer: the one freed last, else one that was never used.
-    fn allocate(&mut self) -> Option<u32> {
-        if self.free != 0 {
-            let link = self.free;
-            self.free = self.node(link).next;
-            return Some(link);
+    fn allocate(&self) -> Option<u32> {
+        let free = self.free.get();
+        if free != 0 {
+            self.free.set(self.node(free).next.get());
+            return Some(free);
         }
-        if self.touched as usize == self.nodes.len() {
+        let touched = self.touched.get();
+        if touched as usize == self.nodes.len() {
             return None;
         }
-        self.touched += 1;
-        Some(self.touched)
+        self.touched.set(touched + 1);
+        Some(touched + 1)
     }
 
     /// Frees a node that is on no list any more, and tells which timer was in it.
-    fn release(&mut self, link: u32) -> TimerId {
-        let free = self.free;
-        let node = self.node_mut(link);
-        let id = TimerId::of(link, node.generation);
-        node.generation = node.generation.wrapping_add(1);
-        node.next = free;
-        self.free = link;
-        self.len -= 1;
-        id
+    fn release(&self, link: u32) -> TimerId {
+        let node = self.node(link);
+        let generation = node.generation.get();
+        node.generation.set(generation.wrapping_add(1));
+        node.next.set(self.free.replace(link));
+        self.len.set(self.len.get() - 1);
+        TimerId::of(link, generation)
     }
 
     /// INVARIANT: links are not 0 here and came from `allocate`, which gives out `1..=nodes.len()`.
-    fn node(&self, link: u32) -> &Timer {
+    fn node(&self, link: u32) -> &'m Timer {
         #[cfg(test)]
         self.visits.set(self.visits.get() + 1);
-        &self.nodes[link as usize - 1]
-    }
-
-    /// As [`Self::node`], to write.
-    fn node_mut(&mut self, link: u32) -> &mut Timer {
-        #[cfg(test)]
-        self.visits.set(self.visits.get() + 1);
-        &mut self.nodes[link as usize - 1]
+        entry(self.nodes, link as usize - 1)
     }
 }
 
@@ -484,16 +578,11 @@ impl TimerId {
 impl fmt::Debug for TimerWheel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimerWheel")
-            .field("position", &Instant::from_ticks(self.position))
-            .field("len", &self.len)
+            .field("position", &Instant::from_ticks(self.position.get()))
+            .field("len", &self.len())
             .field("capacity", &self.nodes.len())
             .finish_non_exhaustive()
     }
-}
-
-/// The number of the window of 2^30 ticks that a tick lies in.
-fn window(tick: u64) -> u32 {
-    (tick >> WINDOW_BITS) as u32
 }
 
 #[cfg(test)]
@@ -504,7 +593,10 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::time::Duration;
+    use crate::time::{Duration, TICK_SHIFT};
+
+    const WINDOW_BITS: u32 = Shape::WIDE.window_mask.count_ones();
+    const WINDOW_MASK: u64 = Shape::WIDE.window_mask as u64;
 
     /// Where clocks start: zero, and just before each counter that a port might let wrap.
     const STARTS_US: [u64; 7] = [
@@ -551,11 +643,33 @@ mod tests {
         Instant::from_ticks(ticks)
     }
 
-    fn free_nodes(count: usize) -> Vec<Timer> {
-        (0..count).map(|_| Timer::FREE).collect()
+    /// A wheel's memory.
+    struct Memory {
+        nodes: Vec<Timer>,
+        slots: Vec<u32>,
+        shape: &'static Shape,
     }
 
-    fn pop_all(wheel: &mut TimerWheel<'_>, now: Instant) -> Vec<TimerId> {
+    impl Memory {
+        fn shaped(shape: &'static Shape, timers: usize) -> Self {
+            let nodes = (0..timers).map(|_| Timer::free()).collect();
+            Self { nodes, slots: std::vec![u32::MAX; shape.words()], shape }
+        }
+
+        fn wheel(&mut self, now: Instant) -> TimerWheel<'_> {
+            TimerWheel::with_shape(&mut self.nodes, &mut self.slots, self.shape, now)
+        }
+    }
+
+    fn free_nodes(timers: usize) -> Memory {
+        Memory::shaped(Shape::of(timers), timers)
+    }
+
+    fn bitmaps(wheel: &TimerWheel<'_>) -> Vec<u32> {
+        wheel.occupied.iter().map(Cell::get).collect()
+    }
+
+    fn pop_all(wheel: &TimerWheel<'_>, now: Instant) -> Vec<TimerId> {
         core::iter::from_fn(|| wheel.pop_expired(now)).collect()
     }
 
@@ -573,9 +687,9 @@ mod tests {
     }
 
     impl<'m> Model<'m> {
-        fn new(nodes: &'m mut [Timer], now: Instant) -> Self {
+        fn new(memory: &'m mut Memory, now: Instant) -> Self {
             Self {
-                wheel: TimerWheel::new(nodes, now),
+                wheel: memory.wheel(now),
                 sorted: BTreeMap::new(),
                 stale: Vec::new(),
                 now,
@@ -651,8 +765,10 @@ mod tests {
             }
             // The slot is all that shares the digits above the lowest one in which the earliest
             // tick and the position differ not.
-            let shift = (0..LEVELS as u32).map(|level| level * SLOT_BITS).find(|shift| {
-                earliest >> (shift + SLOT_BITS) == self.position >> (shift + SLOT_BITS)
+            let &Shape { levels, slot_bits, .. } = self.wheel.shape;
+            let mut shifts = (0..levels).map(|level| level * slot_bits);
+            let shift = shifts.find(|shift| {
+                earliest >> (shift + slot_bits) == self.position >> (shift + slot_bits)
             });
             let in_slot = |due: u64| match shift {
                 Some(shift) => due >> shift == earliest >> shift,
@@ -698,10 +814,11 @@ mod tests {
     fn agrees_with_a_sorted_map() {
         let (seeds, steps) = if cfg!(miri) { (1, 60) } else { (60, 4_000) };
         let (mut fired, mut refused) = (0, 0);
-        for start in STARTS_US {
+        for (number, start) in STARTS_US.into_iter().enumerate() {
             for seed in 0..seeds {
                 let mut random = Random::new(start ^ seed << 50 ^ seed);
-                let mut nodes = free_nodes([3, 12, 40, 150][seed as usize % 4]);
+                let shape = [&Shape::FLAT, &Shape::WIDE][(number + seed as usize / 4) % 2];
+                let mut nodes = Memory::shaped(shape, [3, 12, 40, 150][seed as usize % 4]);
                 let mut model = Model::new(&mut nodes, us(start));
                 for _ in 0..steps {
                     model.step(&mut random);
@@ -725,7 +842,7 @@ mod tests {
                 // With many far ones the deadline is a bound instead of a minimum.
                 for far_count in [1, LOOKED_AT_MAX + 4] {
                     let mut nodes = free_nodes(20);
-                    let mut wheel = TimerWheel::new(&mut nodes, tick(edge - 10));
+                    let wheel = nodes.wheel(tick(edge - 10));
                     for _ in 0..far_count {
                         wheel.insert(far).unwrap();
                     }
@@ -752,21 +869,21 @@ mod tests {
     /// Pitfall: a cascade that inserts into the slot that it drains.
     #[test]
     fn a_cascade_lands_on_lower_levels_and_leaves_its_slot_empty() {
-        let mut nodes = free_nodes(64);
-        let mut wheel = TimerWheel::new(&mut nodes, tick(0));
+        let mut nodes = Memory::shaped(&Shape::WIDE, 64);
+        let wheel = nodes.wheel(tick(0));
         // Slot 1 of level 1 is ticks 32 to 63; the next round of that slot is 1024 + 32 onwards.
         let dues: Vec<u64> = (32..48).chain([32, 33, 1_024 + 32, 1_024 + 63]).collect();
         let ids: Vec<TimerId> = dues.iter().map(|&due| wheel.insert(tick(due)).unwrap()).collect();
-        assert_eq!(wheel.occupied, [0, 1 << 1, 1 << 1, 0, 0, 0, 0]);
+        assert_eq!(bitmaps(&wheel), [0, 1 << 1, 1 << 1, 0, 0, 0, 0]);
         assert_eq!(wheel.pop_expired(tick(31)), None);
         assert_eq!(wheel.pop_expired(tick(32)), Some(ids[0]));
         wheel.check();
-        assert_eq!(wheel.occupied, [0xffff, 0, 1 << 1, 0, 0, 0, 0]);
+        assert_eq!(bitmaps(&wheel), [0xffff, 0, 1 << 1, 0, 0, 0, 0]);
         // The drained slot serves its next round at once.
         wheel.insert(tick(1_024 + 40)).unwrap();
-        assert_eq!(pop_all(&mut wheel, tick(33)), [ids[16], ids[1], ids[17]]);
-        assert_eq!(pop_all(&mut wheel, tick(1_023)), ids[2..16]);
-        assert_eq!(pop_all(&mut wheel, tick(1_024 + 32)), [ids[18]]);
+        assert_eq!(pop_all(&wheel, tick(33)), [ids[16], ids[1], ids[17]]);
+        assert_eq!(pop_all(&wheel, tick(1_023)), ids[2..16]);
+        assert_eq!(pop_all(&wheel, tick(1_024 + 32)), [ids[18]]);
         assert_eq!(wheel.len(), 2);
         wheel.check();
     }
@@ -775,7 +892,7 @@ mod tests {
     #[test]
     fn timers_change_while_expired_ones_are_pulled() {
         let mut nodes = free_nodes(8);
-        let mut wheel = TimerWheel::new(&mut nodes, tick(0));
+        let wheel = nodes.wheel(tick(0));
         let ids: Vec<TimerId> = (0..4).map(|_| wheel.insert(tick(7)).unwrap()).collect();
         assert_eq!(wheel.pop_expired(tick(9)), Some(ids[0]));
         assert!(wheel.cancel(ids[1]), "due, but not yet pulled");
@@ -785,8 +902,8 @@ mod tests {
         let later = wheel.insert(tick(10)).unwrap();
         assert_eq!([at_once.index(), later.index()], [ids[1].index(), ids[0].index()]);
         assert!(!wheel.cancel(ids[0]) && !wheel.cancel(ids[1]) && !wheel.contains(ids[1]));
-        assert_eq!(pop_all(&mut wheel, tick(9)), [ids[2], ids[3], at_once]);
-        assert_eq!(pop_all(&mut wheel, tick(10)), [later]);
+        assert_eq!(pop_all(&wheel, tick(9)), [ids[2], ids[3], at_once]);
+        assert_eq!(pop_all(&wheel, tick(10)), [later]);
         assert!(wheel.is_empty());
         wheel.check();
     }
@@ -796,7 +913,7 @@ mod tests {
     fn fires_on_time_across_every_wrap() {
         for start in STARTS_US {
             let mut nodes = free_nodes(1);
-            let mut wheel = TimerWheel::new(&mut nodes, us(start));
+            let wheel = nodes.wheel(us(start));
             let mut now = us(start);
             for span in [0, 1, 1_023, 1_024, 1_025, 5_000, 5_001, 12_345, 1_000_000] {
                 let at = now + Duration::from_micros(span);
@@ -818,7 +935,7 @@ mod tests {
     #[test]
     fn a_full_wheel_gives_the_deadline_back() {
         let mut nodes = free_nodes(2);
-        let mut wheel = TimerWheel::new(&mut nodes, us(0));
+        let wheel = nodes.wheel(us(0));
         let [first, second] = [us(10), Instant::MAX].map(|at| wheel.insert(at).unwrap());
         assert_eq!(wheel.insert(us(5)), Err(Full(us(5))));
         assert!(wheel.contains(first) && wheel.contains(second), "nobody makes room");
@@ -828,7 +945,7 @@ mod tests {
         assert_eq!(wheel.pop_expired(us(2_000)), Some(first));
         assert!(wheel.insert(us(7)).is_ok() && wheel.contains(third));
         wheel.check();
-        assert_eq!(TimerWheel::new(&mut [], us(0)).insert(us(1)), Err(Full(us(1))));
+        assert_eq!(TimerWheel::new(&mut [], &mut [], us(0)).insert(us(1)), Err(Full(us(1))));
     }
 
     /// Pitfall: a timer armed anew for each request. One cancel and one insert find everything
@@ -836,30 +953,31 @@ mod tests {
     #[test]
     fn arming_anew_leaves_nothing_behind() {
         let mut nodes = free_nodes(8);
-        let mut wheel = TimerWheel::new(&mut nodes, us(0));
+        let wheel = nodes.wheel(us(0));
         let mut id = wheel.insert(us(0)).unwrap();
         for request in 0..1_000 {
             assert!(wheel.cancel(id));
             id = wheel.insert(us(request * 700) + Duration::from_secs(60)).unwrap();
-            assert_eq!((id.index(), wheel.len(), wheel.touched), (0, 1, 1));
-            let words = wheel.occupied.iter().map(|bits| bits.count_ones()).sum::<u32>();
+            assert_eq!((id.index(), wheel.len(), wheel.touched.get()), (0, 1, 1));
+            let words = bitmaps(&wheel).iter().map(|bits| bits.count_ones()).sum::<u32>();
             assert_eq!(words, 1, "one timer is on one list");
         }
         let unused = |node: &Timer| {
-            [node.tick[0], node.tick[1], node.next, node.previous, node.generation] == [0; 5]
+            let Timer { tick: [low, high], next, previous, generation } = node;
+            [low, high, next, previous, generation].map(Cell::get) == [0; 5]
         };
-        assert!(nodes[1..].iter().all(unused), "a node was written before it was used");
+        assert!(nodes.nodes[1..].iter().all(unused), "a node was written before it was used");
     }
 
     #[test]
     fn never_does_not_fire() {
         let mut nodes = free_nodes(3);
-        let mut wheel = TimerWheel::new(&mut nodes, us(0));
+        let wheel = nodes.wheel(us(0));
         let never = wheel.insert(Instant::MAX).unwrap();
         assert_eq!(wheel.next_deadline(), None);
         let last = wheel.insert(tick(NEVER_TICK - 1)).unwrap();
         assert_eq!(wheel.next_deadline(), Some(tick(NEVER_TICK - 1)));
-        assert_eq!(pop_all(&mut wheel, Instant::MAX), [last]);
+        assert_eq!(pop_all(&wheel, Instant::MAX), [last]);
         assert_eq!(wheel.insert(Instant::MAX).map(|id| wheel.cancel(id)), Ok(true));
         assert!(wheel.pop_expired(Instant::MAX).is_none() && wheel.contains(never));
         wheel.check();
@@ -869,21 +987,21 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_counts_as_standing_still() {
         let mut nodes = free_nodes(3);
-        let mut wheel = TimerWheel::new(&mut nodes, tick(100));
+        let wheel = nodes.wheel(tick(100));
         assert_eq!(wheel.pop_expired(tick(200)), None);
         let due = wheel.insert(tick(150)).unwrap();
         let later = wheel.insert(tick(201)).unwrap();
-        assert_eq!(pop_all(&mut wheel, tick(120)), [due]);
-        assert_eq!(pop_all(&mut wheel, tick(201)), [later]);
+        assert_eq!(pop_all(&wheel, tick(120)), [due]);
+        assert_eq!(pop_all(&wheel, tick(201)), [later]);
     }
 
     #[test]
     fn ids_of_an_earlier_wheel_stay_stale() {
         let mut nodes = free_nodes(2);
-        let mut earlier = TimerWheel::new(&mut nodes, us(0));
+        let earlier = nodes.wheel(us(0));
         let old = [us(1), us(2)].map(|at| earlier.insert(at).unwrap());
         assert!(earlier.cancel(old[1]));
-        let mut wheel = TimerWheel::new(&mut nodes, us(0));
+        let wheel = nodes.wheel(us(0));
         assert!(!wheel.contains(old[0]) && !wheel.contains(old[1]));
         let new = [us(1), us(2)].map(|at| wheel.insert(at).unwrap());
         assert!(old.iter().all(|&id| !wheel.cancel(id)) && new.iter().all(|&id| wheel.cancel(id)));
@@ -894,7 +1012,7 @@ mod tests {
     #[test]
     fn idle_spans_are_skipped() {
         let mut nodes = free_nodes(2);
-        let mut wheel = TimerWheel::new(&mut nodes, us(0));
+        let wheel = nodes.wheel(us(0));
         let far = us(1 << 58);
         assert_eq!(wheel.pop_expired(far), None);
         assert_eq!(wheel.visits.get(), 0);
@@ -908,17 +1026,33 @@ mod tests {
     #[test]
     fn a_timer_alone_sinks_in_one_step() {
         for due in [(1 << WINDOW_BITS) - 1, (5 << WINDOW_BITS) - 1] {
-            let mut nodes = free_nodes(1);
-            let mut wheel = TimerWheel::new(&mut nodes, us(0));
+            let mut nodes = Memory::shaped(&Shape::WIDE, 1);
+            let wheel = nodes.wheel(us(0));
             let id = wheel.insert(tick(due)).unwrap();
             wheel.visits.set(0);
             assert_eq!(wheel.pop_expired(tick(due - 1)), None);
             // Looked at, detached, read and filed.
             assert_eq!(wheel.visits.get(), 4, "due {due}");
-            assert_eq!(wheel.occupied[..2], [1 << 31, 0]);
+            assert_eq!(bitmaps(&wheel)[..2], [1 << 31, 0]);
             assert_eq!(wheel.next_deadline(), Some(tick(due)));
             assert_eq!(wheel.pop_expired(tick(due)), Some(id));
         }
+    }
+
+    /// Where there are few timers, nobody is looked at before the first one is due.
+    #[test]
+    fn a_flat_wheel_moves_nobody_before_somebody_is_due() {
+        let mut nodes = Memory::shaped(&Shape::FLAT, FEW);
+        let wheel = nodes.wheel(us(0));
+        let ids: Vec<TimerId> =
+            (0..FEW as u64).map(|n| wheel.insert(tick(1_000 + n)).unwrap()).collect();
+        wheel.visits.set(0);
+        assert_eq!((wheel.pop_expired(tick(999)), wheel.visits.get()), (None, 0));
+        assert_eq!(wheel.next_deadline(), Some(tick(1_000)));
+        assert_eq!(pop_all(&wheel, tick(1_000)), ids[..1]);
+        assert_eq!(bitmaps(&wheel), [0, 1, 0]);
+        assert_eq!(pop_all(&wheel, tick(2_000)), ids[1..]);
+        wheel.check();
     }
 
     /// Node visits per operation at one number of timers.
@@ -934,8 +1068,8 @@ mod tests {
         /// by `together` timers; then armed anew about every five seconds.
         fn measure(timers: usize, together: u64) -> Self {
             let mut random = Random::new(timers as u64);
-            let mut nodes = free_nodes(timers);
-            let mut wheel = TimerWheel::new(&mut nodes, us(0));
+            let mut nodes = Memory::shaped(&Shape::WIDE, timers);
+            let wheel = nodes.wheel(us(0));
             let mut now = us(0);
             let mut after = Duration::ZERO;
             let mut deadline = |count: u64, now: Instant| {

@@ -12,7 +12,7 @@ impl State<'_> {
     /// Panics unless tables, lists and flags agree. Visits everything.
     #[track_caller]
     pub(crate) fn check(&self) {
-        self.wheel.borrow().check();
+        self.wheel.check();
         self.check_sources();
         self.check_waiters();
     }
@@ -21,7 +21,7 @@ impl State<'_> {
     fn check_sources(&self) {
         let entries = self.sources.entries();
         let mut queued = vec![false; entries.len()];
-        for (number, group) in self.groups.iter().enumerate() {
+        for (number, group) in (1..).zip(self.groups) {
             let mut at = group.ready.front();
             while let Some(index) = at {
                 let source = &entries[index as usize];

@@ -91,15 +91,30 @@ impl Chained for TaskLink {
 }
 
 /// What the reactor knows of a group.
-#[derive(Default)]
 pub(super) struct GroupState {
     pub(super) in_use: Cell<bool>,
-    pub(super) first_task: Cell<u32>,
-    pub(super) tasks: Cell<u32>,
+    pub(super) first_task: Cell<u16>,
+    pub(super) tasks: Cell<u16>,
     pub(super) ready: Queue,
     pub(super) flagged: Queue,
     pub(super) waker: Cell<Option<Waker>>,
     /// Whether `waker` is the main future's.
     pub(super) by_main: Cell<bool>,
     pub(super) deadline: Cell<Instant>,
+}
+
+impl GroupState {
+    /// A group that nobody has.
+    pub(super) fn free() -> Self {
+        Self {
+            in_use: Cell::new(false),
+            first_task: Cell::new(0),
+            tasks: Cell::new(0),
+            ready: Queue::default(),
+            flagged: Queue::default(),
+            waker: Cell::new(None),
+            by_main: Cell::new(false),
+            deadline: Cell::new(Instant::MAX),
+        }
+    }
 }
