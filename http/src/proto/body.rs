@@ -5,11 +5,39 @@
 //! line must end in CRLF, sizes must not overflow, extensions and trailers are bounded.
 
 use super::conn::{Recv, clip};
+use super::event::{Refused, refused};
 use super::field::{is_value, parse_line};
-use super::{Conn, Event, Limits, Reject, Status, Step};
+use super::{Conn, Event, Limits, Reject, Role, Status, Step};
 
-impl Conn {
-    pub(super) fn recv_length(&mut self, input: &[u8], eof: bool) -> Result<Step, Reject> {
+impl<R: Role> Conn<R> {
+    /// As [`Conn::recv`], for a caller that has no place for a head: where one is due, it waits.
+    ///
+    /// # Errors
+    /// As [`Conn::recv`].
+    pub fn recv_body(&mut self, input: &[u8], eof: bool, limits: &Limits) -> Result<Step, Reject> {
+        self.recv_rest(input, eof, limits).map_err(|refused| self.fail(refused, input))
+    }
+
+    pub(super) fn recv_rest(
+        &mut self,
+        input: &[u8],
+        eof: bool,
+        limits: &Limits,
+    ) -> Result<Step, Refused> {
+        let (next, event) = match self.recv {
+            Recv::Length => return self.recv_length(input, eof),
+            Recv::UntilClose if R::CLIENT => return self.recv_until_close(input, eof, limits),
+            Recv::Head | Recv::Done | Recv::Upgraded => return Ok(Step::MORE),
+            Recv::End => (Recv::Done, Event::End),
+            Recv::Upgrading => (Recv::Upgraded, Event::Upgraded),
+            Recv::Closed => (Recv::Closed, Event::Closed),
+            _ => return self.recv_chunked(input, eof, limits),
+        };
+        self.recv = next;
+        Ok(Step::new(0, event))
+    }
+
+    fn recv_length(&mut self, input: &[u8], eof: bool) -> Result<Step, Refused> {
         let len = clip(self.left, input.len());
         if len == 0 {
             return if eof { Err(Reject::TRUNCATED) } else { Ok(Step::MORE) };
@@ -22,12 +50,12 @@ impl Conn {
         Ok(Step::new(len, Event::Body(0..len)))
     }
 
-    pub(super) fn recv_until_close(
+    fn recv_until_close(
         &mut self,
         input: &[u8],
         eof: bool,
         limits: &Limits,
-    ) -> Result<Step, Reject> {
+    ) -> Result<Step, Refused> {
         if !input.is_empty() {
             // What is within the limit is passed on first, as it would be in smaller pieces.
             let room = limits.body_bytes_max.min(u32::MAX.into()).saturating_sub(self.count.into());
@@ -43,12 +71,7 @@ impl Conn {
         Ok(Step::MORE)
     }
 
-    pub(super) fn recv_chunked(
-        &mut self,
-        input: &[u8],
-        eof: bool,
-        limits: &Limits,
-    ) -> Result<Step, Reject> {
+    fn recv_chunked(&mut self, input: &[u8], eof: bool, limits: &Limits) -> Result<Step, Refused> {
         let mut at = 0;
         while let Some(rest @ [byte, ..]) = input.get(at..) {
             match self.recv {
@@ -69,13 +92,13 @@ impl Conn {
     }
 
     /// One byte of what stands around a chunk's data.
-    fn chunk_byte(&mut self, byte: u8, limits: &Limits) -> Result<(), Reject> {
+    fn chunk_byte(&mut self, byte: u8, limits: &Limits) -> Result<(), Refused> {
         self.body_began();
         match (self.recv, byte) {
             (Recv::ChunkDataCr, b'\r') => self.recv = Recv::ChunkDataLf,
             (Recv::ChunkDataLf, b'\n') => (self.recv, self.line) = (Recv::ChunkSize, 0),
             (Recv::ChunkDataCr | Recv::ChunkDataLf, _) => {
-                return Err(Reject::bad("a chunk longer than its size"));
+                return Err(refused!("a chunk longer than its size"));
             }
             (Recv::ChunkSizeLf, b'\n') if self.left == 0 => {
                 // From here on `count` counts the trailer section.
@@ -88,12 +111,12 @@ impl Conn {
             (Recv::ChunkSize, _) => return self.chunk_size_byte(byte, limits),
             (Recv::ChunkExtension, b'\r') => self.recv = Recv::ChunkSizeLf,
             (Recv::ChunkExtension, _) if is_value(&[byte]) => return self.count_line(limits),
-            _ => return Err(Reject::bad("malformed chunk line")),
+            _ => return Err(refused!("malformed chunk line")),
         }
         Ok(())
     }
 
-    fn chunk_size_byte(&mut self, byte: u8, limits: &Limits) -> Result<(), Reject> {
+    fn chunk_size_byte(&mut self, byte: u8, limits: &Limits) -> Result<(), Refused> {
         let digit = match byte {
             b'0'..=b'9' => byte - b'0',
             b'a'..=b'f' => byte - b'a' + 10,
@@ -107,29 +130,29 @@ impl Conn {
                 self.recv = Recv::ChunkSizeLf;
                 return Ok(());
             }
-            _ => return Err(Reject::bad("malformed chunk size")),
+            _ => return Err(refused!("malformed chunk size")),
         };
         if self.line == 0 {
             self.left = 0;
         }
         if self.left >> 60 != 0 {
-            return Err(Reject::bad("a chunk size that overflows"));
+            return Err(refused!("a chunk size that overflows"));
         }
         self.left = self.left << 4 | u64::from(digit);
         self.count_line(limits)
     }
 
     /// Counts one byte of a chunk line.
-    fn count_line(&mut self, limits: &Limits) -> Result<(), Reject> {
+    fn count_line(&mut self, limits: &Limits) -> Result<(), Refused> {
         if self.line >= limits.chunk_line_bytes_max {
-            return Err(Reject::bad("a chunk line longer than its limit"));
+            return Err(refused!("a chunk line longer than its limit"));
         }
         self.line += 1;
         Ok(())
     }
 
     /// Counts bytes of a body whose length was not known ahead.
-    fn count_body(&mut self, len: u64, limits: &Limits) -> Result<(), Reject> {
+    fn count_body(&mut self, len: u64, limits: &Limits) -> Result<(), Refused> {
         if limits.body_bytes_max == u64::MAX {
             return Ok(());
         }
@@ -148,7 +171,7 @@ impl Conn {
         at: usize,
         eof: bool,
         limits: &Limits,
-    ) -> Result<Step, Reject> {
+    ) -> Result<Step, Refused> {
         let rest = input.get(at..).unwrap_or_default();
         let room = u32::from(limits.trailer_bytes_max).saturating_sub(self.count) as usize;
         let window = rest.get(..room).unwrap_or(rest);
@@ -158,16 +181,13 @@ impl Conn {
                 return Ok(Step::new(at + 2, Event::End));
             }
             [b'\r', other, ..] if *other != b'\n' => {
-                return Err(Reject::bad("malformed trailer"));
+                return Err(refused!("malformed trailer"));
             }
             _ => {}
         }
         let Some(len) = window.iter().position(|b| *b == b'\n') else {
             if window.len() == room {
-                return Err(Reject {
-                    status: Status::FIELDS_TOO_LARGE,
-                    reason: "the trailer section is too long",
-                });
+                return Err(refused!(Status::FIELDS_TOO_LARGE, "the trailer section is too long"));
             }
             return if eof {
                 Err(Reject::TRUNCATED)
@@ -181,7 +201,7 @@ impl Conn {
                 self.count += len as u32 + 1;
                 Ok(Step::new(at + len + 1, Event::Trailer(field)))
             }
-            None => Err(Reject::bad("malformed trailer")),
+            None => Err(refused!("malformed trailer")),
         }
     }
 }

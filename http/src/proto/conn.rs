@@ -35,11 +35,14 @@
 //! 15. `send_body`: the last promised byte
 //! 16. `finish`
 
+use core::marker::PhantomData;
+
+use super::event::{Refused, refused};
 use super::head::{self, Asked};
 use super::write::{self, ConnectionLine, FramingLine};
 use super::{
-    BodyKind, BodyOut, Busy, Event, FieldRange, HeadFacts, HeadOut, Limits, Method, Reject,
-    SendError, StartLine, Status, Step, Version,
+    BodyKind, BodyOut, Busy, Client, Event, Head, HeadFacts, HeadOut, Limits, Method, Reject, Role,
+    SendError, Server, StartLine, Status, Step, Version,
 };
 
 /// The receiving half.
@@ -78,28 +81,27 @@ enum Send {
     Upgraded,
 }
 
-const CLIENT: u8 = 1;
 /// Nothing follows this cycle.
-const CLOSE: u8 = 2;
+const CLOSE: u8 = 1;
 /// Server: the request was HTTP/1.0, so chunks would not be understood.
-const HTTP10: u8 = 4;
+const HTTP10: u8 = 2;
 /// The request was HEAD.
-const HEAD: u8 = 8;
+const HEAD: u8 = 4;
 /// The request was CONNECT.
-const CONNECT: u8 = 16;
+const CONNECT: u8 = 8;
 /// The peer waits for `100 Continue`.
-const EXPECT: u8 = 32;
+const EXPECT: u8 = 16;
 /// The client offered another protocol.
-const UPGRADE: u8 = 64;
+const UPGRADE: u8 = 32;
 
 /// Most empty lines before a request (RFC 9112, 2.2, asks for at least one).
 const BLANK_LINES_MAX: u8 = 2;
 /// Most interim responses before a final one.
 const INTERIM_MAX: u8 = 16;
 
-/// One HTTP/1.1 connection, seen from the server or from the client, without its bytes.
+/// One HTTP/1.1 connection, seen from the side `R`, without its bytes.
 #[derive(Clone, Debug)]
-pub struct Conn {
+pub struct Conn<R = Server> {
     /// Length: body bytes to come. Chunk: bytes of this chunk to come.
     pub(super) left: u64,
     /// Length: body bytes still promised. Mute: the same, `u64::MAX` if not known.
@@ -112,24 +114,36 @@ pub struct Conn {
     pub(super) recv: Recv,
     send: Send,
     flags: u8,
+    role: PhantomData<R>,
 }
 
 const _: () = assert!(size_of::<Conn>() <= 24);
 
-impl Conn {
+impl Conn<Server> {
     /// The server's side of a new connection.
     pub const fn server() -> Self {
-        Self::new(0)
+        Self::NEW
     }
+}
 
+impl Conn<Client> {
     /// The client's side of a new connection.
     pub const fn client() -> Self {
-        Self::new(CLIENT)
+        Self::NEW
     }
+}
 
-    const fn new(flags: u8) -> Self {
-        Self { left: 0, send_left: 0, count: 0, line: 0, recv: Recv::Head, send: Send::Idle, flags }
-    }
+impl<R: Role> Conn<R> {
+    const NEW: Self = Self {
+        left: 0,
+        send_left: 0,
+        count: 0,
+        line: 0,
+        recv: Recv::Head,
+        send: Send::Idle,
+        flags: 0,
+        role: PhantomData,
+    };
 
     #[inline]
     fn has(&self, flag: u8) -> bool {
@@ -139,7 +153,7 @@ impl Conn {
     /// Reads on. `input` holds all bytes that were received and not consumed: from the start of a
     /// head, or from the next byte of a body. `eof`: the peer's FIN comes after `input`. When
     /// nothing was consumed and there is no event, call again with the same bytes and more.
-    /// `fields` is as [`Event::Head`] and [`Event::Interim`] say; without them it is scratch space.
+    /// A head goes to `head`, as [`Event::Head`] and [`Event::Interim`] say.
     ///
     /// A message that is over leaves the bytes behind it alone until [`Conn::next_cycle`].
     ///
@@ -150,32 +164,14 @@ impl Conn {
         &mut self,
         input: &[u8],
         eof: bool,
-        fields: &mut [FieldRange],
+        head: &mut Head<'_>,
         limits: &Limits,
     ) -> Result<Step, Reject> {
-        let mut step = match self.recv {
-            Recv::Head => self.recv_head(input, eof, fields, limits),
+        let step = match self.recv {
+            Recv::Head => self.recv_head(input, eof, head, limits),
             _ => self.recv_rest(input, eof, limits),
         };
-        // In place, so that a step that is good is not copied.
-        if let Err(reject) = &mut step {
-            self.fail(reject, input);
-        }
-        step
-    }
-
-    fn recv_rest(&mut self, input: &[u8], eof: bool, limits: &Limits) -> Result<Step, Reject> {
-        let (next, event) = match self.recv {
-            Recv::Length => return self.recv_length(input, eof),
-            Recv::UntilClose => return self.recv_until_close(input, eof, limits),
-            Recv::Head | Recv::Done | Recv::Upgraded => return Ok(Step::MORE),
-            Recv::End => (Recv::Done, Event::End),
-            Recv::Upgrading => (Recv::Upgraded, Event::Upgraded),
-            Recv::Closed => (Recv::Closed, Event::Closed),
-            _ => return self.recv_chunked(input, eof, limits),
-        };
-        self.recv = next;
-        Ok(Step::new(0, event))
+        step.map_err(|refused| self.fail(refused, input))
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]
@@ -183,9 +179,9 @@ impl Conn {
         &mut self,
         input: &[u8],
         eof: bool,
-        fields: &mut [FieldRange],
+        head: &mut Head<'_>,
         limits: &Limits,
-    ) -> Result<Step, Reject> {
+    ) -> Result<Step, Refused> {
         match input.first() {
             Some(b'\r' | b'\n') => return self.recv_blank(input, eof),
             Some(_) => {}
@@ -196,8 +192,8 @@ impl Conn {
             }
             None => return Ok(Step::MORE),
         }
-        if self.has(CLIENT) && self.send == Send::Idle {
-            return Err(Reject::bad("a response without a request"));
+        if R::CLIENT && self.send == Send::Idle {
+            return Err(refused!("a response without a request"));
         }
         let window_max = limits.head_bytes_max.min(usize::from(u16::MAX));
         let window = input.get(..window_max).unwrap_or(input);
@@ -205,19 +201,15 @@ impl Conn {
         if self.count != 0 && !eof && !is_full && !self.may_be_whole(window) {
             return Ok(Step::MORE);
         }
-        let mut facts = HeadFacts::default();
-        let parsed = if self.has(CLIENT) {
+        let parsed = if R::CLIENT {
             let asked = Asked { head: self.has(HEAD), connect: self.has(CONNECT) };
-            head::response(window, fields, limits, asked, &mut facts)?
+            head::response(window, head, limits, asked)?
         } else {
-            head::request(window, fields, limits, &mut facts)?
+            head::request(window, head, limits)?
         };
         if let Some(consumed) = parsed {
-            return Ok(if self.accept(&mut facts)? {
-                Step::new(consumed, Event::Head(facts))
-            } else {
-                Step::new(consumed, Event::Interim(facts))
-            });
+            let is_final = self.accept(&mut head.facts)?;
+            return Ok(Step::new(consumed, if is_final { Event::Head } else { Event::Interim }));
         }
         if is_full || eof {
             return Err(Self::endless(window, is_full));
@@ -229,13 +221,14 @@ impl Conn {
 
     /// Why a head that has no end, and can get none, is refused.
     #[cold]
-    fn endless(window: &[u8], is_full: bool) -> Reject {
+    #[expect(clippy::manual_contains, reason = "that one searches by words, with 100 bytes more")]
+    fn endless(window: &[u8], is_full: bool) -> Refused {
         if !is_full {
             Reject::TRUNCATED
-        } else if window.contains(&b'\n') {
-            Reject { status: Status::FIELDS_TOO_LARGE, reason: "the head is too long" }
+        } else if window.iter().any(|byte| *byte == b'\n') {
+            refused!(Status::FIELDS_TOO_LARGE, "the head is too long")
         } else {
-            Reject { status: Status::URI_TOO_LONG, reason: "the first line is too long" }
+            refused!(Status::URI_TOO_LONG, "the first line is too long")
         }
     }
 
@@ -263,23 +256,23 @@ impl Conn {
     /// at least one empty line (CRLF) received prior to the request-line". Nothing grants the
     /// same to a client, and the line must be CRLF.
     #[cold]
-    fn recv_blank(&mut self, input: &[u8], eof: bool) -> Result<Step, Reject> {
+    fn recv_blank(&mut self, input: &[u8], eof: bool) -> Result<Step, Refused> {
         match input {
-            [b'\r', b'\n', ..] if !self.has(CLIENT) && self.line < BLANK_LINES_MAX => {
+            [b'\r', b'\n', ..] if !R::CLIENT && self.line < BLANK_LINES_MAX => {
                 self.line += 1;
                 Ok(Step { consumed: 2, event: None })
             }
-            b"\r" if !self.has(CLIENT) && eof => Err(Reject::TRUNCATED),
-            b"\r" if !self.has(CLIENT) => Ok(Step::MORE),
-            _ => Err(Reject::bad("an empty line instead of a head")),
+            b"\r" if !R::CLIENT && eof => Err(Reject::TRUNCATED),
+            b"\r" if !R::CLIENT => Ok(Step::MORE),
+            _ => Err(refused!("an empty line instead of a head")),
         }
     }
 
     /// Takes a head: what follows it, and what may be sent in return. Whether it is the final one.
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn accept(&mut self, facts: &mut HeadFacts) -> Result<bool, Reject> {
+    fn accept(&mut self, facts: &mut HeadFacts) -> Result<bool, Refused> {
         self.count = 0;
-        if let Some(status) = facts.status() {
+        if let Some(status) = facts.status().filter(|_| R::CLIENT) {
             if let Some(is_final) = self.accept_status(status, facts)? {
                 return Ok(is_final);
             }
@@ -319,13 +312,17 @@ impl Conn {
     /// Takes a response that has no body of its own: whether it is the final one. `None`: it may
     /// have one.
     #[inline(never)]
-    fn accept_status(&mut self, status: Status, facts: &HeadFacts) -> Result<Option<bool>, Reject> {
+    fn accept_status(
+        &mut self,
+        status: Status,
+        facts: &HeadFacts,
+    ) -> Result<Option<bool>, Refused> {
         if status.is_informational() && status != Status::SWITCHING_PROTOCOLS {
             self.line += 1;
             return if self.line <= INTERIM_MAX {
                 Ok(Some(false))
             } else {
-                Err(Reject::bad("too many interim responses"))
+                Err(refused!("too many interim responses"))
             };
         }
         let tunnel = self.has(CONNECT) && status.is_success();
@@ -334,23 +331,23 @@ impl Conn {
         }
         let agreed = self.has(UPGRADE) && facts.upgrade && self.send == Send::Done;
         if !tunnel && !agreed {
-            return Err(Reject::bad("a change of protocol that nobody asked for"));
+            return Err(refused!("a change of protocol that nobody asked for"));
         }
         (self.recv, self.send) = (Recv::Upgrading, Send::Upgraded);
         Ok(Some(true))
     }
 
     #[cold]
-    fn fail(&mut self, reject: &mut Reject, input: &[u8]) {
-        if self.has(CLIENT) {
-            reject.status = Status::BAD_GATEWAY;
-        } else if self.recv == Recv::Head && input.starts_with(b"HEAD ") {
+    pub(super) fn fail(&mut self, refused: Refused, input: &[u8]) -> Reject {
+        if !R::CLIENT && self.recv == Recv::Head && input.starts_with(b"HEAD ") {
             // Even the answer to a rejected HEAD must have no body.
             self.flags |= HEAD;
         }
         self.recv = Recv::Closed;
         self.flags |= CLOSE;
         self.flags &= !(EXPECT | UPGRADE | CONNECT);
+        let status = if R::CLIENT { Status::BAD_GATEWAY } else { refused.status };
+        Reject { status, ..*refused }
     }
 
     /// The first body byte has come, so nobody waits for `100 Continue` (RFC 9110, 10.1.1).
@@ -372,10 +369,8 @@ impl Conn {
             return Err(SendError::State);
         }
         match head.start {
-            StartLine::Response(status, _) if !self.has(CLIENT) => {
-                self.send_response(out, head, status)
-            }
-            StartLine::Request(method, _) if self.has(CLIENT) && self.recv == Recv::Head => {
+            StartLine::Response(status, _) if !R::CLIENT => self.send_response(out, head, status),
+            StartLine::Request(method, _) if R::CLIENT && self.recv == Recv::Head => {
                 self.send_request(out, head, write::method_of(method))
             }
             _ => Err(SendError::State),
@@ -394,14 +389,14 @@ impl Conn {
             if self.has(HTTP10) {
                 return Ok(0);
             }
-            return write::head(out, head, FramingLine::None, ConnectionLine::None);
+            return write::head::<R>(out, head, FramingLine::None, ConnectionLine::None);
         }
         if switches || (self.has(CONNECT) && status.is_success()) {
             let offered = !switches || (self.has(UPGRADE) && head.upgrade.is_some());
             if !offered || !self.recv_done() || head.body != BodyOut::None {
                 return Err(SendError::State);
             }
-            let len = write::head(out, head, FramingLine::None, ConnectionLine::None)?;
+            let len = write::head::<R>(out, head, FramingLine::None, ConnectionLine::None)?;
             (self.recv, self.send) = (Recv::Upgrading, Send::Upgraded);
             return Ok(len);
         }
@@ -425,7 +420,7 @@ impl Conn {
             (false, true) => ConnectionLine::KeepAlive,
             (false, false) => ConnectionLine::None,
         };
-        let len = write::head(out, head, framing, connection)?;
+        let len = write::head::<R>(out, head, framing, connection)?;
         self.send_left = left;
         self.send = match send {
             _ if left == 0 => Send::Done,
@@ -451,7 +446,7 @@ impl Conn {
         };
         let close = self.has(CLOSE);
         let connection = if close { ConnectionLine::Close } else { ConnectionLine::None };
-        let len = write::head(out, head, framing, connection)?;
+        let len = write::head::<R>(out, head, framing, connection)?;
         (self.send, self.send_left) = (send, left);
         self.flags |= match method {
             Method::Head => HEAD,
@@ -496,6 +491,7 @@ impl Conn {
     /// # Errors
     /// `Full`: call again. `Short`: fewer bytes were sent than promised, so [`Conn::must_close`]
     /// is true from here on. `State`: no head was sent.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn finish(&mut self, out: &mut [u8]) -> Result<usize, SendError> {
         match self.send {
             Send::Idle => Err(SendError::State),
@@ -504,9 +500,9 @@ impl Conn {
                 Err(SendError::Short)
             }
             Send::Chunked => {
-                write::Writer { rest: out }.put_array(b"0\r\n\r\n")?;
+                let len = write::all(out, b"0\r\n\r\n")?;
                 self.send = Send::Done;
-                Ok(5)
+                Ok(len)
             }
             Send::UntilClose | Send::Mute => {
                 self.send = Send::Done;
@@ -525,12 +521,12 @@ impl Conn {
     /// Writes `100 Continue` if the peer waits for it; the number of bytes written. 0 also means
     /// that there was too little room, and then [`Conn::wants_continue`] is still true.
     pub fn send_continue(&mut self, out: &mut [u8]) -> usize {
-        const CONTINUE: &[u8; 25] = b"HTTP/1.1 100 Continue\r\n\r\n";
-        if !self.wants_continue() || (write::Writer { rest: out }).put_array(CONTINUE).is_err() {
+        if !self.wants_continue() {
             return 0;
         }
-        self.flags &= !EXPECT;
-        CONTINUE.len()
+        let written = write::all(out, b"HTTP/1.1 100 Continue\r\n\r\n");
+        self.flags &= if written.is_ok() { !EXPECT } else { !0 };
+        written.unwrap_or(0)
     }
 
     /// Makes ready for the next message, when both directions are done and both sides keep the
@@ -544,7 +540,7 @@ impl Conn {
         if !done || self.has(CLOSE) {
             return Err(Busy);
         }
-        *self = Self::new(self.flags & CLIENT);
+        *self = Self::NEW;
         Ok(())
     }
 
@@ -600,6 +596,7 @@ fn copy(data: &[u8], out: &mut [u8], len: usize) {
 #[cfg(test)]
 mod tests {
     extern crate std;
+    use super::super::FieldRange;
     use super::*;
     use std::format;
     use std::string::String;
@@ -608,12 +605,13 @@ mod tests {
     const OK: HeadOut<'_> = HeadOut::response(Status::OK);
 
     /// All that one input tells, as words; the input must be consumed but for `rest`.
-    fn receive(conn: &mut Conn, input: &[u8], eof: bool, limits: &Limits) -> String {
+    fn receive<R: Role>(conn: &mut Conn<R>, input: &[u8], eof: bool, limits: &Limits) -> String {
         let (mut from, mut words) = (0, String::new());
         let mut fields = [FieldRange::default(); 8];
+        let mut head = Head::new(&mut fields);
         loop {
             let rest = &input[from..];
-            let (consumed, word) = match conn.recv(rest, eof, &mut fields, limits) {
+            let (consumed, word) = match conn.recv(rest, eof, &mut head, limits) {
                 Ok(Step { consumed: 0, event: None }) if rest.is_empty() => return words,
                 Ok(Step { consumed: 0, event: None }) => return format!("{words} rest"),
                 Ok(Step { consumed, event: None }) => (consumed, String::new()),
@@ -671,7 +669,8 @@ mod tests {
     fn two_pipelined_requests_make_two_cycles() {
         let mut s = Conn::server();
         let input = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
-        let step = s.recv(input, false, &mut [FieldRange::default(); 4], &Limits::DEFAULT).unwrap();
+        let mut fields = [FieldRange::default(); 4];
+        let step = s.recv(input, false, &mut Head::new(&mut fields), &Limits::DEFAULT).unwrap();
         assert_eq!(step.consumed, input.len() / 2);
         // The second one waits for its cycle.
         recv!(s, b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n" => "rest");
@@ -981,12 +980,9 @@ mod tests {
             let head = format!("GET / HTTP/1.0\r\n{end}");
             let mut s = Conn::server();
             for len in 1..=head.len() {
-                let step = s.recv(
-                    &head.as_bytes()[..len],
-                    false,
-                    &mut [FieldRange::default(); 2],
-                    &Limits::DEFAULT,
-                );
+                let fields = &mut [FieldRange::default(); 2];
+                let input = &head.as_bytes()[..len];
+                let step = s.recv(input, false, &mut Head::new(fields), &Limits::DEFAULT);
                 assert_eq!(step.is_err(), len == head.len(), "{len} of {head:?}");
             }
         }
@@ -1002,7 +998,8 @@ mod tests {
             let window = &head.as_bytes()[..len];
             let mut probe = s.clone();
             parses += usize::from(s.count == 0 || probe.may_be_whole(window));
-            let step = s.recv(window, false, &mut [FieldRange::default(); 2], &Limits::DEFAULT);
+            let fields = &mut [FieldRange::default(); 2];
+            let step = s.recv(window, false, &mut Head::new(fields), &Limits::DEFAULT);
             assert_eq!(step, Ok(Step::MORE));
         }
         assert_eq!(parses, 12, "at 1, 2, 4, .. 2048 bytes");
@@ -1029,9 +1026,9 @@ mod tests {
         }
     }
 
-    fn transfer(
-        from: &mut Conn,
-        to: &mut Conn,
+    fn transfer<F: Role, T: Role>(
+        from: &mut Conn<F>,
+        to: &mut Conn<T>,
         head: &HeadOut<'_>,
         data: &[u8],
         random: &mut super::super::exercise::Random,
@@ -1040,6 +1037,7 @@ mod tests {
         let (mut wire, mut body): (Vec<u8>, Vec<u8>) = (Vec::new(), Vec::new());
         let (mut sent, mut heads, mut ends) = (0, 0, 0);
         let mut fields = [FieldRange::default(); 4];
+        let mut read = Head::new(&mut fields);
         loop {
             let mut out = [0; 64];
             let room = random.below(out.len() + 1);
@@ -1055,9 +1053,9 @@ mod tests {
             };
             wire.extend(&out[..written]);
             let visible = random.below(wire.len() + 1);
-            let step = to.recv(&wire[..visible], false, &mut fields, &Limits::DEFAULT).unwrap();
+            let step = to.recv(&wire[..visible], false, &mut read, &Limits::DEFAULT).unwrap();
             match step.event {
-                Some(Event::Head(_)) => heads += 1,
+                Some(Event::Head) => heads += 1,
                 Some(Event::Body(range)) => body.extend(&wire[range]),
                 Some(Event::End) => ends += 1,
                 None => {}

@@ -53,6 +53,7 @@ fn civil(days: u32) -> (u32, u32, u32) {
     (cycle * 400 + year + carry, month, day)
 }
 
+#[cfg_attr(target_os = "none", inline(never))]
 fn put_name(out: &mut [u8; 29], at: usize, names: &[u8], index: u32) {
     let from = index as usize * 3;
     if let (Some(place), Some(name)) = (out.get_mut(at..at + 3), names.get(from..from + 3)) {
@@ -60,6 +61,7 @@ fn put_name(out: &mut [u8; 29], at: usize, names: &[u8], index: u32) {
     }
 }
 
+#[cfg_attr(target_os = "none", inline(never))]
 fn put_pair(out: &mut [u8; 29], at: usize, value: u32) {
     if let Some([tens, ones]) = out.get_mut(at..at + 2) {
         *tens = b'0' + (value / 10) as u8;

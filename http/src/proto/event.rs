@@ -5,9 +5,10 @@
 //! and the caller makes the view where it owns the bytes.
 //!
 //! ```
-//! use dustdevil_http::proto::{Conn, Limits, Status};
+//! use dustdevil_http::proto::{Conn, Head, Limits, Status};
 //! let limits = Limits { head_bytes_max: 32, ..Limits::DEFAULT };
-//! let reject = Conn::server().recv(&[b'A'; 64], false, &mut [], &limits).unwrap_err();
+//! let mut head = Head::new(&mut []);
+//! let reject = Conn::server().recv(&[b'A'; 64], false, &mut head, &limits).unwrap_err();
 //! assert_eq!(reject.status, Status::URI_TOO_LONG);
 //! ```
 
@@ -24,17 +25,28 @@ pub struct Reject {
     pub reason: &'static str,
 }
 
-impl Reject {
-    pub(super) const TOO_LARGE: Self =
-        Self { status: Status::CONTENT_TOO_LARGE, reason: "the body is larger than its limit" };
-    pub(super) const FIELDS_TOO_LARGE: Self =
-        Self { status: Status::FIELDS_TOO_LARGE, reason: "more fields than there is room for" };
-    pub(super) const NO_CR: Self = Self::bad("a line that ends without CR");
-    pub(super) const TRUNCATED: Self = Self::bad("the connection ended in the middle of a message");
+/// Why, before it is said for whom. There is one of each in the binary: passing it on is one word.
+pub(super) type Refused = &'static Reject;
 
-    pub(super) const fn bad(reason: &'static str) -> Self {
-        Self { status: Status::BAD_REQUEST, reason }
-    }
+/// A [`Refused`]: a constant. Without a status: 400.
+macro_rules! refused {
+    ($reason:literal) => {
+        refused!(Status::BAD_REQUEST, $reason)
+    };
+    ($status:expr, $reason:literal) => {
+        const { &Reject { status: $status, reason: $reason } }
+    };
+}
+pub(super) use refused;
+
+impl Reject {
+    pub(super) const TOO_LARGE: Refused =
+        refused!(Status::CONTENT_TOO_LARGE, "the body is larger than its limit");
+    pub(super) const FIELDS_TOO_LARGE: Refused =
+        refused!(Status::FIELDS_TOO_LARGE, "more fields than there is room for");
+    pub(super) const NO_CR: Refused = refused!("a line that ends without CR");
+    pub(super) const TRUNCATED: Refused =
+        refused!("the connection ended in the middle of a message");
 }
 
 impl core::fmt::Display for Reject {
@@ -78,13 +90,30 @@ impl Default for Limits {
     }
 }
 
+/// Where a head goes that is received: what it says, and its fields.
+#[derive(Debug)]
+pub struct Head<'a> {
+    /// What it says. Only right behind [`Event::Head`] or [`Event::Interim`].
+    pub facts: HeadFacts,
+    /// Its fields: the first [`HeadFacts::fields`] of these.
+    pub fields: &'a mut [FieldRange],
+}
+
+impl<'a> Head<'a> {
+    /// A place for a head with as many fields as there are in `fields`.
+    pub fn new(fields: &'a mut [FieldRange]) -> Self {
+        Self { facts: HeadFacts::default(), fields }
+    }
+}
+
 /// What the bytes of one step mean. Ranges and spans count from the start of that step's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A request head; the final response head.
-    Head(HeadFacts),
-    /// Client: an interim response (1xx but 101); the final one follows.
-    Interim(HeadFacts),
+    /// A request head, or the final response head, is in the [`Head`]. Its spans count from the
+    /// start of the input.
+    Head,
+    /// Client: an interim response (1xx but 101) is there; the final one follows.
+    Interim,
     /// Some bytes of the body, never none.
     Body(Range<usize>),
     /// A field of the trailer section. It must not be taken for a field of the head.

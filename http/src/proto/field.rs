@@ -65,7 +65,7 @@ const _: () = assert!(size_of::<Span>() == 4 && size_of::<FieldRange>() == 8);
 impl FieldRange {
     /// Whether the name is `name`, in any case.
     pub fn is(&self, bytes: &[u8], name: &str) -> bool {
-        self.name.slice(bytes).eq_ignore_ascii_case(name.as_bytes())
+        is_ignoring_case(self.name.slice(bytes), name)
     }
 }
 
@@ -113,14 +113,18 @@ static CLASSES: [u8; 256] = {
     table
 };
 
+/// Where many bytes are looked at at once: there is flash for it.
+pub(super) const WIDE: bool = !cfg!(target_os = "none");
+
 /// Whether each byte is of this class. Four at a time, the last four perhaps twice, and without an
 /// early exit: a third of the instructions of `iter().all(..)`, and every request is checked.
-#[inline]
+#[cfg_attr(not(target_os = "none"), inline)]
+#[cfg_attr(target_os = "none", inline(never))]
 fn all(bytes: &[u8], class: u8) -> bool {
     let classes = |byte: &u8| CLASSES[usize::from(*byte)];
     let four = |[a, b, c, d]: &[u8; 4]| classes(a) & classes(b) & classes(c) & classes(d);
     let mut common = class;
-    if let Some(last) = bytes.last_chunk::<4>() {
+    if let Some(last) = bytes.last_chunk::<4>().filter(|_| WIDE) {
         for some in bytes.as_chunks::<4>().0 {
             common &= four(some);
         }
@@ -147,7 +151,7 @@ pub(super) fn is_value(bytes: &[u8]) -> bool {
             .iter()
             .fold(true, |good, byte| good & ((*byte >= b' ' && *byte != 0x7f) | (*byte == b'\t')))
     };
-    match bytes.last_chunk::<16>() {
+    match bytes.last_chunk::<16>().filter(|_| WIDE) {
         Some(last) => bytes.as_chunks::<16>().0.iter().all(good) && good(last),
         None => all(bytes, class::VALUE),
     }
@@ -165,8 +169,16 @@ pub(super) fn is_target(bytes: &[u8]) -> bool {
     all(bytes, class::TARGET)
 }
 
+/// Whether `name` is `known`, in any case.
+#[cfg_attr(not(target_os = "none"), inline)]
+#[cfg_attr(target_os = "none", inline(never))]
+pub(crate) fn is_ignoring_case(name: &[u8], known: &str) -> bool {
+    name.len() == known.len() && name.eq_ignore_ascii_case(known.as_bytes())
+}
+
 /// Offset of the first byte from `at` on that is not of this class; the end if all are.
-#[inline]
+#[cfg_attr(not(target_os = "none"), inline)]
+#[cfg_attr(target_os = "none", inline(never))]
 pub(super) fn end_of(bytes: &[u8], at: usize, class: u8) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     let other = rest.iter().position(|byte| CLASSES[usize::from(*byte)] & class == 0);

@@ -11,13 +11,14 @@
 
 use httparse::{EMPTY_HEADER, Error, Status as Parse};
 
-use super::field::{is_authority, trim};
-use super::{FieldRange, Limits, Method, Reject, Span, Status, line};
+use super::event::{Refused, refused};
+use super::field::{is_authority, is_ignoring_case, trim};
+use super::{FieldRange, Head, Limits, Method, Reject, Span, Status, line};
 
 /// Most fields that a head may have, however long the caller's table is.
 pub const FIELDS_MAX: usize = 64;
-/// Fields are parsed so many at a time, which take 256 bytes of stack on a 32-bit board.
-const FIELDS_AT_ONCE: usize = 16;
+/// Fields are parsed so many at a time, which take 128 bytes of stack on a 32-bit board.
+const FIELDS_AT_ONCE: usize = 8;
 
 /// The version of a message; anything else is rejected (505).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,21 +96,17 @@ pub(super) struct Asked {
     pub(super) connect: bool,
 }
 
-/// The length of a head that is wholly in the window; its facts go to an argument, which was
-/// [`HeadFacts::default`], so that they are not copied from result to result.
-pub(super) type Parsed = Result<Option<usize>, Reject>;
-
-pub(super) const fn bad(reason: &'static str) -> Reject {
-    Reject::bad(reason)
-}
+/// The length of a head that is wholly in the window; `None`: it is not.
+pub(super) type Parsed = Result<Option<usize>, Refused>;
 
 /// Parses a request head at the start of `window` (at most 65,535 bytes); `None`: incomplete.
-pub(super) fn request(
-    window: &[u8],
-    fields: &mut [FieldRange],
-    limits: &Limits,
-    facts: &mut HeadFacts,
-) -> Parsed {
+pub(super) fn request(window: &[u8], head: &mut Head<'_>, limits: &Limits) -> Parsed {
+    let Head { facts, fields } = head;
+    // All others are said by every request.
+    facts.fields = 0;
+    facts.query = None;
+    facts.host = Span::EMPTY;
+    facts.expect_continue = false;
     let Some(fields_at) = line::request(window, facts)? else { return Ok(None) };
     let mut steering = Steering::default();
     let parsed = read_fields(window, fields_at, fields, &mut steering, facts)?;
@@ -118,21 +115,18 @@ pub(super) fn request(
     }
     // RFC 9112, 3.2: 400 to a request without Host, with several, or with a malformed one.
     match steering.host {
-        _ if steering.second_host => return Err(bad("more than one Host")),
-        Some(host) if !is_authority(host.slice(window)) => return Err(bad("malformed Host")),
+        _ if steering.second_host => return Err(refused!("more than one Host")),
+        Some(host) if !is_authority(host.slice(window)) => return Err(refused!("malformed Host")),
         // A host in the target comes first, but does not excuse the other (RFC 9112, 3.2.2).
         Some(host) if facts.host.is_empty() => facts.host = host,
-        None if facts.version == Version::Http11 => return Err(bad("no Host")),
+        None if facts.version == Version::Http11 => return Err(refused!("no Host")),
         _ => {}
     }
     steering.apply(facts);
     facts.body = steering.body(facts.version, limits)?.unwrap_or(BodyKind::None);
     if steering.expect != Expect::Nothing && facts.version == Version::Http11 {
         if steering.expect == Expect::Other {
-            return Err(Reject {
-                status: Status::EXPECTATION_FAILED,
-                reason: "unknown expectation",
-            });
+            return Err(refused!(Status::EXPECTATION_FAILED, "unknown expectation"));
         }
         facts.expect_continue = !matches!(facts.body, BodyKind::None | BodyKind::Length(0));
     }
@@ -143,11 +137,12 @@ pub(super) fn request(
 #[inline(never)]
 pub(super) fn response(
     window: &[u8],
-    fields: &mut [FieldRange],
+    head: &mut Head<'_>,
     limits: &Limits,
     asked: Asked,
-    facts: &mut HeadFacts,
 ) -> Parsed {
+    let Head { facts, fields } = head;
+    *facts = HeadFacts::default();
     let Some(fields_at) = line::status(window, facts)? else { return Ok(None) };
     let mut steering = Steering::default();
     let parsed = read_fields(window, fields_at, fields, &mut steering, facts)?;
@@ -192,11 +187,17 @@ struct Steering {
     coding: Coding,
     expect: Expect,
     second_host: bool,
-    close: bool,
-    keep_alive: bool,
-    upgrade_option: bool,
     upgrade_field: bool,
+    /// The options of `Connection`, a bit for each of [`OPTIONS`].
+    options: u8,
 }
+
+/// The fields that steer a connection, but `Host`.
+const RARE: [&str; 5] = ["connection", "content-length", "expect", "transfer-encoding", "upgrade"];
+const OPTIONS: [&str; 3] = ["close", "keep-alive", "upgrade"];
+const CLOSE: u8 = 1;
+const KEEP_ALIVE: u8 = 2;
+const UPGRADE: u8 = 4;
 
 /// Fills the field table and gathers the steering fields. `at`: where the fields begin. The
 /// length of the head, `None`: incomplete.
@@ -246,7 +247,7 @@ impl Steering {
     /// Takes what one field says. Most fields say nothing here, and their length and first letter
     /// are enough to tell. In a token, only letters differ by the bit 0x20 alone.
     #[inline]
-    fn read(&mut self, name: &[u8], value: &[u8], place: Span) -> Result<(), Reject> {
+    fn read(&mut self, name: &[u8], value: &[u8], place: Span) -> Result<(), Refused> {
         // Every request has this one.
         if let Ok(four) = <[u8; 4]>::try_from(name) {
             if u32::from_ne_bytes(four) | 0x2020_2020 == u32::from_ne_bytes(*b"host") {
@@ -262,52 +263,49 @@ impl Steering {
 
     // Out of the loop over the fields, which has registers enough for itself.
     #[inline(never)]
-    fn read_rare(&mut self, name: &[u8], value: &[u8]) -> Result<(), Reject> {
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        match name.len() {
-            6 if is("expect") => {
-                let known = value.eq_ignore_ascii_case(b"100-continue");
+    fn read_rare(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+        let mut items = value.split(|b| *b == b',').map(trim);
+        match find(&RARE, name) {
+            Some(0) => {
+                let options = items.filter_map(|item| find(&OPTIONS, item));
+                self.options |= options.fold(0, |options, option| options | 1 << option);
+            }
+            Some(1) => {
+                let again = self.length.replace(parse_length(value)?);
+                return again.map_or(Ok(()), |_| Err(refused!("more than one Content-Length")));
+            }
+            Some(2) => {
+                let known = is_ignoring_case(value, "100-continue");
                 let again = self.expect != Expect::Nothing;
                 self.expect = if known && !again { Expect::Continue } else { Expect::Other };
             }
-            7 if is("upgrade") => self.upgrade_field = true,
-            10 if is("connection") => {
-                for option in value.split(|b| *b == b',').map(trim) {
-                    self.close |= option.eq_ignore_ascii_case(b"close");
-                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                    self.upgrade_option |= option.eq_ignore_ascii_case(b"upgrade");
-                }
+            Some(3) => {
+                self.coding = items.try_fold(self.coding, |coding, item| coding.then(item))?;
             }
-            14 if is("content-length") => {
-                let again = self.length.replace(parse_length(value)?);
-                return again.map_or(Ok(()), |_| Err(bad("more than one Content-Length")));
-            }
-            17 if is("transfer-encoding") => {
-                for coding in value.split(|b| *b == b',').map(trim) {
-                    self.coding = self.coding.then(coding)?;
-                }
-            }
-            _ => {}
+            Some(_) => self.upgrade_field = true,
+            None => {}
         }
         Ok(())
     }
 
     /// How the fields say that the body ends, if they do (RFC 9112, 6.3).
     #[inline]
-    fn body(&self, version: Version, limits: &Limits) -> Result<Option<BodyKind>, Reject> {
+    fn body(&self, version: Version, limits: &Limits) -> Result<Option<BodyKind>, Refused> {
         match (self.coding, self.length) {
             (Coding::Absent, None) => Ok(None),
             (Coding::Absent, Some(length)) if length > limits.body_bytes_max => {
                 Err(Reject::TOO_LARGE)
             }
             (Coding::Absent, Some(length)) => Ok(Some(BodyKind::Length(length))),
-            (Coding::Unknown, _) => Err(bad("the final transfer coding is not chunked")),
+            (Coding::Unknown, _) => Err(refused!("the final transfer coding is not chunked")),
             (Coding::UnknownThenChunked, _) => {
-                Err(Reject { status: Status::NOT_IMPLEMENTED, reason: "unknown transfer coding" })
+                Err(refused!(Status::NOT_IMPLEMENTED, "unknown transfer coding"))
             }
-            (Coding::Chunked, Some(_)) => Err(bad("both Content-Length and Transfer-Encoding")),
+            (Coding::Chunked, Some(_)) => {
+                Err(refused!("both Content-Length and Transfer-Encoding"))
+            }
             (Coding::Chunked, None) if version == Version::Http10 => {
-                Err(bad("Transfer-Encoding in HTTP/1.0"))
+                Err(refused!("Transfer-Encoding in HTTP/1.0"))
             }
             (Coding::Chunked, None) => Ok(Some(BodyKind::Chunked)),
         }
@@ -316,37 +314,45 @@ impl Steering {
     fn apply(&self, facts: &mut HeadFacts) {
         let modern = facts.version == Version::Http11;
         // RFC 9112, 9.3: `close` wins; HTTP/1.0 has to ask.
-        facts.keep_alive = !self.close && (modern || self.keep_alive);
-        facts.upgrade = modern && self.upgrade_option && self.upgrade_field;
+        let has = |option: u8| self.options & option != 0;
+        facts.keep_alive = !has(CLOSE) && (modern || has(KEEP_ALIVE));
+        facts.upgrade = modern && has(UPGRADE) && self.upgrade_field;
     }
 }
 
 impl Coding {
     /// The list so far and one more coding. Nothing may follow `chunked` (RFC 9112, 6.1).
-    fn then(self, coding: &[u8]) -> Result<Self, Reject> {
-        let chunked = coding.eq_ignore_ascii_case(b"chunked");
+    fn then(self, coding: &[u8]) -> Result<Self, Refused> {
+        let chunked = is_ignoring_case(coding, "chunked");
         match self {
-            _ if coding.is_empty() => Err(bad("an empty transfer coding")),
+            _ if coding.is_empty() => Err(refused!("an empty transfer coding")),
             Self::Absent if chunked => Ok(Self::Chunked),
             Self::Unknown if chunked => Ok(Self::UnknownThenChunked),
             Self::Absent | Self::Unknown => Ok(Self::Unknown),
-            Self::Chunked | Self::UnknownThenChunked => Err(bad("a transfer coding after chunked")),
+            Self::Chunked | Self::UnknownThenChunked => {
+                Err(refused!("a transfer coding after chunked"))
+            }
         }
     }
 }
 
+/// Which of some names in lower case this is.
+fn find(known: &[&str], name: &[u8]) -> Option<usize> {
+    known.iter().position(|known| is_ignoring_case(name, known))
+}
+
 /// Digits only: no sign, no list, no overflow (RFC 9112, 6.3, rule 5).
-fn parse_length(value: &[u8]) -> Result<u64, Reject> {
+fn parse_length(value: &[u8]) -> Result<u64, Refused> {
     let mut length = 0_u64;
     for byte in value {
         let digit = byte.wrapping_sub(b'0');
-        let next = length.checked_mul(10).and_then(|tens| tens.checked_add(u64::from(digit)));
-        match next {
+        let tens = if length <= u64::MAX / 10 { Some(length * 10) } else { None };
+        match tens.and_then(|tens| tens.checked_add(u64::from(digit))) {
             Some(next) if digit <= 9 => length = next,
-            _ => return Err(bad("malformed Content-Length")),
+            _ => return Err(refused!("malformed Content-Length")),
         }
     }
-    if value.is_empty() { Err(bad("malformed Content-Length")) } else { Ok(length) }
+    if value.is_empty() { Err(refused!("malformed Content-Length")) } else { Ok(length) }
 }
 
 /// The range of `part`, which the parser cut from `window`.
@@ -366,12 +372,12 @@ fn ends_in_crlf(window: &[u8], at: usize) -> bool {
 
 /// The answer to what the parser refused.
 #[cold]
-fn syntax(error: Error) -> Reject {
+fn syntax(error: Error) -> Refused {
     match error {
         Error::TooManyHeaders => Reject::FIELDS_TOO_LARGE,
-        Error::HeaderName => bad("malformed field name"),
-        Error::HeaderValue => bad("malformed field value"),
-        _ => bad("malformed line end"),
+        Error::HeaderName => refused!("malformed field name"),
+        Error::HeaderValue => refused!("malformed field value"),
+        _ => refused!("malformed line end"),
     }
 }
 
@@ -383,10 +389,10 @@ mod tests {
     use std::format;
 
     fn facts(input: &[u8], fields: &mut [FieldRange]) -> Result<HeadFacts, Reject> {
-        match Conn::server().recv(input, false, fields, &Limits::DEFAULT)?.event {
-            Some(Event::Head(facts)) => Ok(facts),
-            other => panic!("{other:?}"),
-        }
+        let mut head = Head::new(fields);
+        let step = Conn::server().recv(input, false, &mut head, &Limits::DEFAULT)?;
+        assert_eq!(step.event, Some(Event::Head));
+        Ok(head.facts)
     }
 
     #[test]
@@ -429,7 +435,7 @@ mod tests {
                 format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(count - 1));
             let mut fields = [FieldRange::default(); 99];
             let seen = facts(input.as_bytes(), &mut fields[..room]).map(|facts| facts.fields);
-            let expected = if good { Ok(count as u16) } else { Err(Reject::FIELDS_TOO_LARGE) };
+            let expected = if good { Ok(count as u16) } else { Err(*Reject::FIELDS_TOO_LARGE) };
             assert_eq!(seen, expected, "{count} in {room}");
             assert!(!good || fields[count - 1].value.len() == 1);
         }
@@ -446,8 +452,9 @@ mod tests {
                 let mut fields = [FieldRange::default(); FIELDS_MAX];
                 let seen = facts(input.as_bytes(), &mut fields);
                 if i >= 4 {
-                    let reason = if i < 6 { Reject::NO_CR } else { bad("malformed field name") };
-                    assert_eq!(seen, Err(reason), "{input:?}");
+                    let reason =
+                        if i < 6 { Reject::NO_CR } else { refused!("malformed field name") };
+                    assert_eq!(seen, Err(*reason), "{input:?}");
                     continue;
                 }
                 let facts = seen.unwrap();

@@ -8,8 +8,9 @@
 //! Invariant: a line that is cut off anywhere is incomplete or rejected for the same reason as
 //! the whole line.
 
-use super::field::{class, end_of, is_authority};
-use super::head::{Parsed, bad};
+use super::event::{Refused, refused};
+use super::field::{class, end_of, is_authority, is_ignoring_case};
+use super::head::Parsed;
 use super::{HeadFacts, Method, Reject, Span, Status, Version};
 
 /// Reads a request line at the start of `window`; the offset behind it, `None`: incomplete.
@@ -27,7 +28,7 @@ pub(super) fn request(window: &[u8], facts: &mut HeadFacts) -> Parsed {
     match window.get(method_to) {
         Some(b' ') if method_to > 0 => {}
         None => return Ok(None),
-        Some(_) => return Err(bad("malformed request line")),
+        Some(_) => return Err(refused!("malformed request line")),
     }
     let target_at = method_to + 1;
     let path_to = end_of(window, target_at, class::PATH);
@@ -36,11 +37,16 @@ pub(super) fn request(window: &[u8], facts: &mut HeadFacts) -> Parsed {
     match window.get(target_to) {
         Some(b' ') if target_to > target_at => {}
         None => return Ok(None),
-        Some(b'#' | 0x80..) => return Err(bad("a byte that no target may have")),
-        Some(_) => return Err(bad("malformed request line")),
+        Some(b'#' | 0x80..) => return Err(refused!("a byte that no target may have")),
+        Some(_) => return Err(refused!("malformed request line")),
     }
     let version_at = target_to + 1;
-    let end = if window.get(version_at..).unwrap_or_default().starts_with(b"HTTP/1.1\r\n") {
+    let rest = window.get(version_at..).unwrap_or_default();
+    let end = if let Some([version @ .., b'\r', b'\n']) =
+        rest.first_chunk::<{ VERSION_BYTES + 2 }>()
+        && version == b"HTTP/1.1"
+    {
+        facts.version = Version::Http11;
         version_at + VERSION_BYTES + 2
     } else {
         let Some(version) = version(window, version_at)? else { return Ok(None) };
@@ -67,7 +73,7 @@ pub(super) fn request(window: &[u8], facts: &mut HeadFacts) -> Parsed {
 /// Any form of a target but the origin form (RFC 9112, 3.2): where the path begins, `None` if
 /// there is no more to read.
 #[cold]
-fn rare_target(window: &[u8], facts: &mut HeadFacts) -> Result<Option<usize>, Reject> {
+fn rare_target(window: &[u8], facts: &mut HeadFacts) -> Result<Option<usize>, Refused> {
     let whole = facts.target;
     let target = whole.slice(window);
     if facts.method == Method::Connect {
@@ -76,17 +82,17 @@ fn rare_target(window: &[u8], facts: &mut HeadFacts) -> Result<Option<usize>, Re
         let port = target.iter().rposition(|b| *b == b':').and_then(|at| target.get(at + 1..));
         let port_is_good = port.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit));
         let good = port_is_good && is_authority(target) && !target.starts_with(b":");
-        return if good { Ok(None) } else { Err(bad("CONNECT without host:port")) };
+        return if good { Ok(None) } else { Err(refused!("CONNECT without host:port")) };
     }
     if target == b"*" && facts.method == Method::Options {
         return Ok(Some(usize::from(whole.from)));
     }
-    let Some(host_at) = scheme_len(target) else { return Err(bad("malformed target")) };
+    let Some(host_at) = scheme_len(target) else { return Err(refused!("malformed target")) };
     let rest = target.get(host_at..).unwrap_or_default();
     let len = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
     let host = rest.get(..len).unwrap_or_default();
     if host.is_empty() || host.starts_with(b":") || !is_authority(host) {
-        return Err(bad("malformed target"));
+        return Err(refused!("malformed target"));
     }
     let host_at = usize::from(whole.from) + host_at;
     facts.host = span(host_at, host_at + len);
@@ -97,7 +103,7 @@ fn rare_target(window: &[u8], facts: &mut HeadFacts) -> Result<Option<usize>, Re
 fn scheme_len(target: &[u8]) -> Option<usize> {
     ["http://", "https://"].iter().find_map(|scheme| {
         let start = target.get(..scheme.len())?;
-        start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(scheme.len())
+        is_ignoring_case(start, scheme).then_some(scheme.len())
     })
 }
 
@@ -109,11 +115,11 @@ pub(super) fn status(window: &[u8], facts: &mut HeadFacts) -> Parsed {
     match window.get(VERSION_BYTES) {
         Some(b' ') => {}
         None => return Ok(None),
-        Some(_) => return Err(bad("malformed HTTP version")),
+        Some(_) => return Err(refused!("malformed HTTP version")),
     }
     for byte in window.iter().skip(code_at).take(3) {
         if !byte.is_ascii_digit() {
-            return Err(bad("malformed status line"));
+            return Err(refused!("malformed status line"));
         }
         facts.status_code = facts.status_code * 10 + u16::from(byte - b'0');
     }
@@ -122,11 +128,11 @@ pub(super) fn status(window: &[u8], facts: &mut HeadFacts) -> Parsed {
         Some(b' ') => end_of(window, reason_at, class::VALUE),
         Some(b'\r' | b'\n') => code_at + 3,
         None => return Ok(None),
-        Some(_) => return Err(bad("malformed status line")),
+        Some(_) => return Err(refused!("malformed status line")),
     };
     let Some(end) = line_end(window, reason_to)? else { return Ok(None) };
     if facts.status_code < 100 {
-        return Err(bad("malformed status"));
+        return Err(refused!("malformed status"));
     }
     // RFC 9112, 4: a client should ignore the reason; what is not even ASCII has no known text.
     if window.get(reason_at..reason_to).is_some_and(<[u8]>::is_ascii) {
@@ -138,7 +144,7 @@ pub(super) fn status(window: &[u8], facts: &mut HeadFacts) -> Parsed {
 const VERSION_BYTES: usize = 8;
 
 /// The version that begins at `at`; `None`: it is incomplete.
-fn version(window: &[u8], at: usize) -> Result<Option<Version>, Reject> {
+fn version(window: &[u8], at: usize) -> Result<Option<Version>, Refused> {
     let rest = window.get(at..).unwrap_or_default();
     match rest.first_chunk::<VERSION_BYTES>() {
         Some(b"HTTP/1.1") => Ok(Some(Version::Http11)),
@@ -149,13 +155,13 @@ fn version(window: &[u8], at: usize) -> Result<Option<Version>, Reject> {
 }
 
 #[cold]
-fn other_version(version: &[u8]) -> Reject {
+fn other_version(version: &[u8]) -> Refused {
     // The first wrong byte decides, so whatever the split, no more than `HTTP/` and a digit is
     // there for certain.
     if matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', ..]) {
-        Reject { status: Status::VERSION_NOT_SUPPORTED, reason: "unknown HTTP version" }
+        refused!(Status::VERSION_NOT_SUPPORTED, "unknown HTTP version")
     } else {
-        bad("malformed HTTP version")
+        refused!("malformed HTTP version")
     }
 }
 
@@ -166,7 +172,7 @@ fn line_end(window: &[u8], at: usize) -> Parsed {
         [b'\r', b'\n', ..] => Ok(Some(at + 2)),
         [] | [b'\r'] => Ok(None),
         [b'\n', ..] => Err(Reject::NO_CR),
-        _ => Err(bad("malformed line end")),
+        _ => Err(refused!("malformed line end")),
     }
 }
 

@@ -19,11 +19,12 @@
 //! let mut conn = Conn::server();
 //! let mut fields = [FieldRange::default(); 8];
 //! let input = b"GET /led?on=1 HTTP/1.1\r\nHost: board\r\n\r\n";
-//! let step = conn.recv(input, false, &mut fields, &Limits::DEFAULT).unwrap();
-//! assert_eq!(step.consumed, input.len());
-//! let Some(Event::Head(head)) = step.event else { panic!() };
-//! assert_eq!((head.method, head.path.slice(input)), (Method::Get, &b"/led"[..]));
-//! assert!(fields[0].is(input, "host"));
+//! let mut head = Head::new(&mut fields);
+//! let step = conn.recv(input, false, &mut head, &Limits::DEFAULT).unwrap();
+//! assert_eq!((step.consumed, step.event), (input.len(), Some(Event::Head)));
+//! let path = head.facts.path.slice(input);
+//! assert_eq!((head.facts.method, path), (Method::Get, &b"/led"[..]));
+//! assert!(head.fields[0].is(input, "host"));
 //!
 //! let mut out = [0; 128];
 //! let answer = HeadOut { body: BodyOut::Length(3), ..HeadOut::response(Status::OK) };
@@ -45,6 +46,7 @@ mod head;
 mod line;
 mod media;
 mod method;
+mod role;
 mod status;
 mod write;
 
@@ -52,12 +54,15 @@ mod write;
 mod exercise;
 
 pub use conn::Conn;
-pub use event::{Busy, Event, Limits, Reject, Step};
+pub use event::{Busy, Event, Head, Limits, Reject, Step};
 #[cfg(any(test, feature = "_fuzz"))]
 pub use exercise::exercise;
+pub(crate) use field::is_ignoring_case;
 pub use field::{FieldRange, Span};
 pub use head::{BodyKind, FIELDS_MAX, HeadFacts, Version};
 pub use media::MediaType;
 pub use method::Method;
+pub(crate) use method::NAMED;
+pub use role::{Client, Role, Server};
 pub use status::Status;
 pub use write::{BodyOut, HeadOut, Prefix, SendError, StartLine};

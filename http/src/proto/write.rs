@@ -19,8 +19,10 @@
 //! assert_eq!(&out[..len], b"HTTP/1.1 200 OK\r\nServer: dustdevil\r\nContent-Length: 2\r\n\r\n");
 //! ```
 
-use super::field::{is_target, is_token, is_value};
-use super::{MediaType, Method, Status};
+use core::mem::take;
+
+use super::field::{WIDE, is_ignoring_case, is_target, is_token, is_value};
+use super::{MediaType, Method, Role, Status};
 
 /// Why nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,9 +148,11 @@ impl Prefix {
     pub fn render(&mut self, server: &str, date: Option<&[u8; 29]>) -> Result<(), SendError> {
         self.len = 0;
         let server = Some(server).filter(|name| !name.is_empty());
-        let writer = Writer { rest: &mut self.bytes }.put_array(STATUS_LINE)?;
-        let writer = writer.put_origin(server, date)?.put_array(CONTENT_LENGTH)?;
-        self.len = (PREFIX_BYTES - writer.rest.len()) as u8;
+        let mut writer = Writer::new(&mut self.bytes);
+        writer.put_array(STATUS_LINE);
+        writer.put_origin(server, date);
+        writer.put_array(CONTENT_LENGTH);
+        self.len = writer.end()? as u8;
         Ok(())
     }
 
@@ -190,225 +194,235 @@ pub(super) enum ConnectionLine {
 }
 
 /// Writes a head; the number of bytes written.
-pub(super) fn head(
+pub(super) fn head<R: Role>(
     out: &mut [u8],
     head: &HeadOut<'_>,
     framing: FramingLine,
     connection: ConnectionLine,
 ) -> Result<usize, SendError> {
-    let room = out.len();
-    let writer = Writer { rest: out };
-    let mut writer = match (head.start, head.prefix, framing) {
+    let mut writer = Writer::new(out);
+    match (head.start, head.prefix, framing) {
         // The commonest response: one copy and a number.
         (StartLine::Response(Status::OK, None), Some(prefix), FramingLine::Length(length))
-            if prefix.len > 0 =>
+            if !R::CLIENT && prefix.len > 0 =>
         {
-            writer.put(prefix.whole())?.put_number(length)?
+            writer.put(prefix.whole());
+            writer.put_number(length);
         }
-        _ => writer.put_first_lines(head, framing)?,
-    };
+        _ => writer.put_first_lines::<R>(head, framing),
+    }
     if let Some(content_type) = head.content_type {
-        let text = content_type.as_str().as_bytes();
-        writer = writer.put_array(b"Content-Type: ")?.put(text)?.put_array(b"\r\n")?;
+        writer.put_array(b"Content-Type: ");
+        writer.put(content_type.as_str().as_bytes());
+        writer.end_line();
     }
     if connection != ConnectionLine::None || head.upgrade.is_some() {
-        writer = writer.put_connection(connection, head.upgrade)?;
+        writer.put_connection(connection, head.upgrade);
     }
-    let is_request = matches!(head.start, StartLine::Request(..));
-    if is_request || !head.fields.is_empty() {
-        writer = writer.put_fields(head.fields, is_request)?;
+    if R::CLIENT || !head.fields.is_empty() {
+        writer.put_fields::<R>(head.fields);
     }
-    let writer = writer.put_array(b"\r\n")?;
-    Ok(room - writer.rest.len())
+    writer.end_line();
+    writer.end()
 }
 
-fn is_ignoring_case(name: &str, known: &str) -> bool {
-    name.len() == known.len() && name.eq_ignore_ascii_case(known)
+/// A tenth of `number`, and what is left. In two steps of 32 bits, each of which has 16 more digits
+/// of the dividend: a division of 64 bits would be a kilobyte of a small board's flash.
+fn divide_by_ten(number: u64) -> (u64, u8) {
+    let (high, middle, low) = ((number >> 32) as u32, (number >> 16) as u16, number as u16);
+    let next = |left: u32, digits: u16| left << 16 | u32::from(digits);
+    let middle = next(high % 10, middle);
+    let low = next(middle % 10, low);
+    let tenth = u64::from(high / 10) << 32 | u64::from(middle / 10) << 16 | u64::from(low / 10);
+    (tenth, (low % 10) as u8)
 }
 
-/// The rest of the output. It is passed by value and fits in two registers, and so does the result
-/// of writing: a head is written without storing where it is.
+/// What is written, and the first reason why it cannot be, which is asked for once, at the end.
 pub(super) struct Writer<'a> {
-    pub(super) rest: &'a mut [u8],
+    /// Empty once there is an error.
+    rest: &'a mut [u8],
+    room: usize,
+    error: Option<SendError>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     #[inline]
-    pub(super) fn put(self, bytes: &[u8]) -> Result<Self, SendError> {
-        let Some((place, rest)) = self.rest.split_at_mut_checked(bytes.len()) else {
-            return Err(SendError::Full);
-        };
-        place.copy_from_slice(bytes);
-        Ok(Self { rest })
+    pub(super) fn new(out: &'a mut [u8]) -> Self {
+        Self { room: out.len(), rest: out, error: None }
     }
 
-    /// As `put`, for bytes whose number is known: a few moves instead of a call.
+    /// How many bytes were written, if all were.
     #[inline]
-    pub(super) fn put_array<const N: usize>(self, bytes: &[u8; N]) -> Result<Self, SendError> {
-        let Some((place, rest)) = self.rest.split_first_chunk_mut::<N>() else {
-            return Err(SendError::Full);
-        };
-        *place = *bytes;
-        Ok(Self { rest })
+    pub(super) fn end(self) -> Result<usize, SendError> {
+        self.error.map_or(Ok(self.room - self.rest.len()), Err)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&mut self, error: SendError) {
+        self.error = self.error.or(Some(error));
+        self.rest = &mut [];
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        match take(&mut self.rest).split_at_mut_checked(bytes.len()) {
+            Some((place, rest)) => {
+                place.copy_from_slice(bytes);
+                self.rest = rest;
+            }
+            None => self.refuse(SendError::Full),
+        }
+    }
+
+    /// As `put`, for bytes whose number is known: where there is flash for it, a few moves instead
+    /// of a call.
+    #[inline]
+    pub(super) fn put_array<const N: usize>(&mut self, bytes: &[u8; N]) {
+        if WIDE {
+            self.put_chunk(bytes);
+        } else {
+            self.put(bytes);
+        }
+    }
+
+    #[inline]
+    fn put_chunk<const N: usize>(&mut self, bytes: &[u8; N]) {
+        match take(&mut self.rest).split_first_chunk_mut::<N>() {
+            Some((place, rest)) => {
+                *place = *bytes;
+                self.rest = rest;
+            }
+            None => self.refuse(SendError::Full),
+        }
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn end_line(&mut self) {
+        self.put_chunk(b"\r\n");
     }
 
     /// A decimal number and the end of its line.
-    #[inline]
-    fn put_number(self, number: u64) -> Result<Self, SendError> {
+    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn put_number(&mut self, number: u64) {
         if number >= 100 {
             return self.put_long_number(number);
         }
         let (tens, ones) = (number as u8 / 10, number as u8 % 10);
-        if tens == 0 {
-            self.put_array(&[b'0' + ones, b'\r', b'\n'])
-        } else {
-            self.put_array(&[b'0' + tens, b'0' + ones, b'\r', b'\n'])
+        if tens != 0 {
+            self.put_chunk(&[b'0' + tens]);
         }
+        self.put_chunk(&[b'0' + ones, b'\r', b'\n']);
     }
 
     #[inline(never)]
-    fn put_long_number(self, number: u64) -> Result<Self, SendError> {
-        let mut text = [0; 22];
+    fn put_long_number(&mut self, number: u64) {
+        let mut text = [0; 20];
         let (mut from, mut rest) = (text.len(), number);
-        let mut push = |byte| {
+        while rest > 0 {
+            let ones;
+            (rest, ones) = divide_by_ten(rest);
             from -= 1;
             if let Some(place) = text.get_mut(from) {
-                *place = byte;
-            }
-        };
-        push(b'\n');
-        push(b'\r');
-        // Nine digits at a time, so that most numbers need no 64-bit division.
-        while rest > u64::from(u32::MAX) {
-            let mut low = (rest % 1_000_000_000) as u32;
-            rest /= 1_000_000_000;
-            for _ in 0..9 {
-                push(b'0' + (low % 10) as u8);
-                low /= 10;
+                *place = b'0' + ones;
             }
         }
-        let mut high = rest as u32;
-        while high > 0 {
-            push(b'0' + (high % 10) as u8);
-            high /= 10;
-        }
-        self.put(text.get(from..).unwrap_or_default())
+        self.put(text.get(from..).unwrap_or_default());
+        self.end_line();
     }
 
-    /// A value and the end of its line.
-    #[inline]
-    fn put_value(self, value: &[u8]) -> Result<Self, SendError> {
-        if !is_value(value) {
-            return Err(SendError::Field);
-        }
-        self.put(value)?.put_array(b"\r\n")
-    }
-
-    /// As `put` and `put_value`, but one function each: for the lines that not every head has.
+    /// The beginning of a line, and a value that ends it.
     #[inline(never)]
-    fn put_text(self, bytes: &[u8]) -> Result<Self, SendError> {
-        self.put(bytes)
-    }
-
-    #[inline(never)]
-    fn put_line(self, value: &[u8]) -> Result<Self, SendError> {
-        self.put_value(value)
+    fn put_line(&mut self, start: &[u8], value: &[u8]) {
+        self.put(start);
+        if is_value(value) {
+            self.put(value);
+            self.end_line();
+        } else {
+            self.refuse(SendError::Field);
+        }
     }
 
     /// The caller's own fields. A request has exactly one host (RFC 9112, 3.2).
     #[inline(never)]
-    fn put_fields(self, fields: &[(&str, &[u8])], is_request: bool) -> Result<Self, SendError> {
-        let (mut writer, mut hosts) = (self, 0_usize);
+    fn put_fields<R: Role>(&mut self, fields: &[(&str, &[u8])]) {
+        let mut hosts = 0_usize;
         for (name, value) in fields {
-            hosts += usize::from(is_ignoring_case(name, "host"));
-            writer = writer.put_field(name, value)?;
+            let name = name.as_bytes();
+            let is = |known: &&str| is_ignoring_case(name, known);
+            let framing = ["upgrade", "connection", "content-length", "transfer-encoding"];
+            if framing.iter().any(is) || !is_token(name) {
+                return self.refuse(SendError::Field);
+            }
+            hosts += usize::from(R::CLIENT && is(&"host"));
+            self.put(name);
+            self.put_line(b": ", value);
         }
-        if is_request && hosts != 1 { Err(SendError::Field) } else { Ok(writer) }
-    }
-
-    fn put_field(self, name: &str, value: &[u8]) -> Result<Self, SendError> {
-        let framing = match name.len() {
-            7 => is_ignoring_case(name, "upgrade"),
-            10 => is_ignoring_case(name, "connection"),
-            14 => is_ignoring_case(name, "content-length"),
-            17 => is_ignoring_case(name, "transfer-encoding"),
-            _ => false,
-        };
-        if framing || !is_token(name.as_bytes()) {
-            return Err(SendError::Field);
+        if R::CLIENT && hosts != 1 {
+            self.refuse(SendError::Field);
         }
-        self.put(name.as_bytes())?.put_text(b": ")?.put_line(value)
     }
 
     /// All that a rendered prefix would have had.
     #[inline(never)]
-    fn put_first_lines(self, head: &HeadOut<'_>, framing: FramingLine) -> Result<Self, SendError> {
-        self.put_start(head.start)?.put_general(head, framing)
-    }
-
-    fn put_start(self, start: StartLine<'_>) -> Result<Self, SendError> {
-        match start {
-            StartLine::Response(Status::OK, None) => self.put_array(STATUS_LINE),
-            StartLine::Response(status, reason) => {
-                let reason = reason.unwrap_or(status.reason()).as_bytes();
-                let writer = self.put_text(b"HTTP/1.1 ")?.put_text(&status.digits())?;
-                writer.put_text(b" ")?.put_line(reason)
+    fn put_first_lines<R: Role>(&mut self, head: &HeadOut<'_>, framing: FramingLine) {
+        match head.start {
+            StartLine::Response(status, reason) if !R::CLIENT => {
+                let [a, b, c] = status.digits();
+                let start = [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1', b' ', a, b, c, b' '];
+                let reason = reason.unwrap_or_else(|| status.reason());
+                self.put_line(&start, reason.as_bytes());
             }
-            StartLine::Request(method, target) => {
+            StartLine::Request(method, target) if R::CLIENT => {
                 let target_is_good = !target.is_empty() && is_target(target.as_bytes());
                 if !is_token(method.as_bytes()) || !target_is_good {
-                    return Err(SendError::Field);
+                    return self.refuse(SendError::Field);
                 }
-                let writer = self.put(method.as_bytes())?.put_text(b" ")?;
-                writer.put(target.as_bytes())?.put_text(b" HTTP/1.1\r\n")
+                for part in [method, " ", target, " HTTP/1.1\r\n"] {
+                    self.put(part.as_bytes());
+                }
             }
+            _ => self.refuse(SendError::State),
         }
-    }
-
-    /// `Server`, `Date` and the framing.
-    fn put_general(self, head: &HeadOut<'_>, framing: FramingLine) -> Result<Self, SendError> {
-        let writer = match head.prefix {
-            Some(prefix) => self.put(prefix.lines())?,
-            None => self.put_origin(head.server, head.date)?,
-        };
+        match head.prefix {
+            Some(prefix) => self.put(prefix.lines()),
+            None => self.put_origin(head.server, head.date),
+        }
         match framing {
-            FramingLine::None => Ok(writer),
-            FramingLine::Chunked => writer.put_text(b"Transfer-Encoding: chunked\r\n"),
-            FramingLine::Length(length) => writer.put_text(CONTENT_LENGTH)?.put_number(length),
+            FramingLine::None => {}
+            FramingLine::Chunked => self.put(b"Transfer-Encoding: chunked\r\n"),
+            FramingLine::Length(length) => {
+                self.put(CONTENT_LENGTH);
+                self.put_number(length);
+            }
         }
     }
 
     /// `Server` and `Date`.
-    fn put_origin(self, server: Option<&str>, date: Option<&[u8; 29]>) -> Result<Self, SendError> {
-        let mut writer = self;
+    fn put_origin(&mut self, server: Option<&str>, date: Option<&[u8; 29]>) {
         if let Some(server) = server {
-            writer = writer.put_text(b"Server: ")?.put_line(server.as_bytes())?;
+            self.put_line(b"Server: ", server.as_bytes());
         }
         if let Some(date) = date {
-            writer = writer.put_text(b"Date: ")?.put_line(date)?;
+            self.put_line(b"Date: ", date);
         }
-        Ok(writer)
     }
 
     #[inline(never)]
-    fn put_connection(
-        self,
-        connection: ConnectionLine,
-        upgrade: Option<&str>,
-    ) -> Result<Self, SendError> {
-        let Some(protocols) = upgrade else {
-            return match connection {
-                ConnectionLine::None => Ok(self),
-                ConnectionLine::Close => self.put_text(b"Connection: close\r\n"),
-                ConnectionLine::KeepAlive => self.put_text(b"Connection: keep-alive\r\n"),
-            };
-        };
-        let writer = self.put_text(b"Upgrade: ")?.put_line(protocols.as_bytes())?;
-        if connection == ConnectionLine::Close {
-            writer.put_text(b"Connection: upgrade, close\r\n")
-        } else {
-            writer.put_text(b"Connection: upgrade\r\n")
+    fn put_connection(&mut self, connection: ConnectionLine, upgrade: Option<&str>) {
+        if let Some(protocols) = upgrade {
+            self.put_line(b"Upgrade: ", protocols.as_bytes());
         }
+        self.put(match (connection, upgrade) {
+            (ConnectionLine::None, None) => b"",
+            (ConnectionLine::Close, None) => b"Connection: close\r\n",
+            (ConnectionLine::KeepAlive, None) => b"Connection: keep-alive\r\n",
+            (ConnectionLine::Close, Some(_)) => b"Connection: upgrade, close\r\n",
+            (_, Some(_)) => b"Connection: upgrade\r\n",
+        });
     }
 }
 
@@ -422,22 +436,28 @@ pub(super) fn chunk(data: &[u8], out: &mut [u8]) -> (usize, usize) {
         return (0, 0);
     }
     let data = data.get(..take).unwrap_or_default();
-    // INVARIANT: `take` leaves room for what stands around it, so it always fits.
-    put_chunk(Writer { rest: out }, data).map_or((0, 0), |left| (take, room - left.rest.len()))
-}
-
-fn put_chunk<'a>(mut writer: Writer<'a>, data: &[u8]) -> Result<Writer<'a>, SendError> {
-    for digit in (0..hex_digits(data.len())).rev() {
-        let nibble = (data.len() >> (digit * 4) & 0xf) as u8;
-        let digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
-        writer = writer.put_array(&[digit])?;
+    let mut writer = Writer::new(out);
+    for digit in (0..hex_digits(take)).rev() {
+        let nibble = (take >> (digit * 4) & 0xf) as u8;
+        writer.put_chunk(&[if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }]);
     }
-    writer.put_array(b"\r\n")?.put(data)?.put_array(b"\r\n")
+    writer.end_line();
+    writer.put(data);
+    writer.end_line();
+    // INVARIANT: `take` leaves room for what stands around it, so it always fits.
+    writer.end().map_or((0, 0), |written| (take, written))
 }
 
 /// Number of hexadecimal digits of `number`, at least one.
 const fn hex_digits(number: usize) -> usize {
     (usize::BITS as usize - (number | 1).leading_zeros() as usize).div_ceil(4)
+}
+
+/// Writes all of `bytes`, or nothing.
+pub(super) fn all(out: &mut [u8], bytes: &[u8]) -> Result<usize, SendError> {
+    let mut writer = Writer::new(out);
+    writer.put(bytes);
+    writer.end()
 }
 
 /// The method that a request line names.
@@ -457,12 +477,11 @@ mod tests {
     const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
     fn written(head: &HeadOut<'_>) -> Result<String, SendError> {
-        let mut conn = match head.start {
-            StartLine::Response(..) => Conn::server(),
-            StartLine::Request(..) => Conn::client(),
-        };
         let mut out = [0; 512];
-        let len = conn.send_head(&mut out, head)?;
+        let len = match head.start {
+            StartLine::Response(..) => Conn::server().send_head(&mut out, head)?,
+            StartLine::Request(..) => Conn::client().send_head(&mut out, head)?,
+        };
         Ok(String::from_utf8(out[..len].to_vec()).unwrap())
     }
 
@@ -584,8 +603,9 @@ mod tests {
         for _ in 0..64 {
             for n in [number - 1, number, number + 9, number.wrapping_mul(1_000_000_007)] {
                 let mut out = [0; 22];
-                let writer = Writer { rest: &mut out }.put_number(n).unwrap_or_else(|_| panic!());
-                let len = 22 - writer.rest.len();
+                let mut writer = Writer::new(&mut out);
+                writer.put_number(n);
+                let len = writer.end().unwrap();
                 assert_eq!(core::str::from_utf8(&out[..len]), Ok(format!("{n}\r\n").as_str()));
             }
             number <<= 1;

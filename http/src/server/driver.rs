@@ -15,6 +15,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use dustdevil_core::handle::Handle;
+use dustdevil_core::list;
 use dustdevil_core::memory::Block;
 use dustdevil_core::nb;
 use dustdevil_core::poller::{Event, Readiness, Token, Transport};
@@ -26,6 +27,7 @@ use super::exchange::{Exchange, Fault, Sent};
 use super::lists::Lists;
 use super::stats::add;
 use super::tables::{Answer, Common, Connection, Phase, Shared};
+use super::within;
 
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN_MAX: usize = 64;
@@ -40,8 +42,8 @@ const DEADLINES_PER_TURN_MAX: usize = 256;
 /// Idle connections that are looked at to find one that may be shed.
 const SHED_LOOKS_MAX: usize = 4;
 
-/// A server at work.
-pub(super) struct Driver<'r, 'p, P: Transport, F: Future, H> {
+/// A server at work. `STOPS`: whether it can be told to stop; else what that takes is not compiled.
+pub(super) struct Driver<'r, 'p, P: Transport, F: Future, H, const STOPS: bool> {
     pub(super) reactor: &'r Reactor<'p, P>,
     pub(super) shared: &'r Shared<'r>,
     pub(super) common: &'r Common<'r>,
@@ -65,7 +67,7 @@ pub(super) struct Driver<'r, 'p, P: Transport, F: Future, H> {
     pub(super) open: usize,
 }
 
-impl<'r, 'p, P, F, H> Driver<'r, 'p, P, F, H>
+impl<'r, 'p, P, F, H, const STOPS: bool> Driver<'r, 'p, P, F, H, STOPS>
 where
     P: Transport,
     F: Future<Output = Result<Sent, Fault>> + 'r,
@@ -79,15 +81,10 @@ where
         listener: Token,
     ) -> Self {
         let (common, connections) = (shared.common, shared.connections);
-        assert!(
-            reactor.sources_max() < connections.len(),
-            "the reactor has {} sources, the server's table {}: say so in other_sources",
-            reactor.sources_max(),
-            connections.len() - 1
-        );
-        let group = reactor.group(shared.capacity.requests);
-        let Some(group) = group else {
-            panic!("the reactor has no group with {} tasks left", shared.capacity.requests)
+        let sources_max = connections.len() - 1;
+        within("sources of the reactor, see other_sources", reactor.sources_max(), 0, sources_max);
+        let Some(group) = reactor.group(shared.capacity.requests) else {
+            panic!("the reactor has no group left with a task for each request")
         };
         reactor.assign(listener, group);
         let requests = shared.capacity.requests;
@@ -124,7 +121,7 @@ where
     ) -> Poll<()> {
         self.now = self.reactor.now();
         self.common.refresh(self.now, || self.reactor.unix_seconds());
-        if self.stop_deadline.is_none() && stop.poll(cx).is_ready() {
+        if STOPS && !self.stopping() && stop.poll(cx).is_ready() {
             self.begin_stop();
         }
         let tasks_left = self.run_tasks();
@@ -136,7 +133,7 @@ where
             self.accept();
         }
         self.serve_waiting();
-        if self.stop_deadline.is_some() && self.open == 0 {
+        if self.stopping() && self.open == 0 {
             return Poll::Ready(());
         }
         self.reactor.set_deadline(self.group, self.lists.armed.get());
@@ -169,12 +166,18 @@ where
 
     pub(super) fn answer(&self, slot: u16) -> &'r Answer<'r> {
         // INVARIANT: slots' numbers come from the slab.
-        &self.shared.answers.entries()[usize::from(slot)]
+        list::entry(self.shared.answers.entries(), usize::from(slot))
+    }
+
+    /// The records of all slots that were ever used.
+    pub(super) fn answers(&self) -> &'r [Answer<'r>] {
+        let answers = &self.shared.answers;
+        answers.entries().get(1..answers.high_water() as usize).unwrap_or_default()
     }
 
     pub(super) fn connection(&self, token: Token) -> &'r Connection {
         // INVARIANT: `new` checked that the table covers every index of the reactor.
-        &self.connections[token.index()]
+        list::entry(self.connections, token.index())
     }
 
     fn on_ready(&mut self, Event { token, ready }: Event) {
@@ -196,6 +199,10 @@ where
             // What it waits for has not come; READ stays set until it has.
             Phase::AwaitHead | Phase::AwaitSlot => {}
         }
+    }
+
+    pub(super) fn waker(&self, answer: &Answer<'_>) -> &'r Waker {
+        list::entry(self.wakers, answer.task())
     }
 
     // ---- accepting, and making room for it
@@ -311,7 +318,7 @@ where
         }
         self.lists.rearm(now);
         self.check_slots();
-        if let Some(deadline) = self.stop_deadline {
+        if let Some(deadline) = self.stop_deadline.filter(|_| STOPS) {
             if now >= deadline {
                 self.abort_all();
             } else {
@@ -339,8 +346,8 @@ where
         self.stop_deadline = Some(deadline);
         self.lists.arm(deadline);
         // Responses that have not begun say that nothing follows.
-        for slot in 1..self.shared.answers.high_water() as u16 {
-            if let Some(entry) = self.answer(slot).entry.get() {
+        for answer in self.answers() {
+            if let Some(entry) = answer.entry.get() {
                 let mut conn = entry.conn.borrow_mut();
                 if !conn.send_started() {
                     conn.close_after();
@@ -360,12 +367,12 @@ where
     }
 
     pub(super) fn stopping(&self) -> bool {
-        self.stop_deadline.is_some()
+        STOPS && self.stop_deadline.is_some()
     }
 
     fn abort_all(&mut self) {
-        for index in 1..self.connections.len() {
-            if self.connections[index].phase() == Phase::Free {
+        for (index, connection) in self.connections.iter().enumerate().skip(1) {
+            if connection.phase() == Phase::Free {
                 continue;
             }
             if let Some(token) = self.reactor.token_at(index) {
@@ -376,16 +383,16 @@ where
     }
 }
 
-impl<P: Transport, F: Future, H> Drop for Driver<'_, '_, P, F, H> {
+impl<P: Transport, F: Future, H, const STOPS: bool> Drop for Driver<'_, '_, P, F, H, STOPS> {
     fn drop(&mut self) {
         for slot in 0..self.slots.capacity() {
             self.slots.remove(slot);
         }
-        for index in 1..self.connections.len().min(self.reactor.sources_max() + 1) {
-            if self.connections[index].phase() == Phase::Free {
+        let sources = self.reactor.sources_max();
+        for (index, connection) in self.connections.iter().enumerate().skip(1).take(sources) {
+            if connection.phase.replace(Phase::Free) == Phase::Free {
                 continue;
             }
-            self.connections[index].set_phase(Phase::Free);
             if let Some(token) = self.reactor.token_at(index) {
                 self.reactor.remove(token, Close::Abort);
             }

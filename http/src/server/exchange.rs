@@ -24,6 +24,7 @@ use super::stats::Stats;
 use super::tables::{Answer, HeadBuffer, HeadEntry, WANTS_BODY};
 use crate::proto::{
     Event, FieldRange, HeadFacts, Method, Reject, SendError, Span, Status, Version,
+    is_ignoring_case,
 };
 use crate::web::routes;
 
@@ -99,14 +100,13 @@ pub struct RequestHead<'c> {
 }
 
 impl<'c> RequestHead<'c> {
-    fn facts(&self) -> HeadFacts {
-        self.answer.entry.get().map(|entry| entry.facts.get()).unwrap_or_default()
+    fn facts(&self) -> &HeadFacts {
+        &self.buffer.head.facts
     }
 
     /// The head's own bytes: what its spans count in.
     fn bytes(&self) -> &[u8] {
-        let start = self.answer.entry.get().map_or(0, |entry| entry.head_start.get());
-        self.buffer.window.get(start..).unwrap_or_default()
+        self.buffer.window.get(self.buffer.head_start..).unwrap_or_default()
     }
 
     fn text(&self, span: Span) -> &str {
@@ -162,14 +162,14 @@ impl<'c> RequestHead<'c> {
 
     /// The value of the first field `name`, compared without regard to case (RFC 9110, 5.1).
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.fields().find(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes())).map(|f| f.1)
+        self.fields().find(|(field, _)| is_ignoring_case(field, name)).map(|field| field.1)
     }
 
     /// All fields in the order they came in, as name and value.
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let used = usize::from(self.facts().fields);
         let bytes = self.bytes();
-        let fields = self.buffer.fields.get(..used).unwrap_or_default();
+        let fields = self.buffer.head.fields.get(..used).unwrap_or_default();
         fields.iter().map(move |FieldRange { name, value }| (name.slice(bytes), value.slice(bytes)))
     }
 
@@ -186,6 +186,11 @@ impl<'c> RequestHead<'c> {
     /// Tells the router's choice to [`param`](Self::param).
     pub(crate) fn set_route(&self, pattern: &'static str) {
         self.answer.route.set(pattern);
+    }
+
+    /// Tells the error response which methods there are.
+    pub(crate) fn set_allow(&self, methods: u16) {
+        self.answer.allow.set(methods);
     }
 }
 
@@ -257,100 +262,101 @@ impl Future for ReadBody<'_, '_> {
     }
 }
 
-/// Where bytes of the body are now.
-enum Source {
-    Head,
-    Body,
-}
-
 impl Answer<'_> {
     /// Some bytes of the body; `None`: more must arrive.
-    pub(super) fn read_body(&self, buf: &mut [u8]) -> Option<Result<usize, Fault>> {
+    fn read_body(&self, buf: &mut [u8]) -> Option<Result<usize, Fault>> {
+        if buf.is_empty() {
+            return Some(Ok(0));
+        }
+        self.pass_body(buf.len(), &mut |bytes| {
+            if let Some(place) = buf.get_mut(..bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        })
+    }
+
+    /// Passes on some bytes of the body where they lie, at most `most`: how many, 0 at its end;
+    /// `None`: more must arrive.
+    pub(super) fn pass_body(
+        &self,
+        most: usize,
+        to: &mut dyn FnMut(&[u8]),
+    ) -> Option<Result<usize, Fault>> {
         let entry = self.entry.get()?;
-        if buf.is_empty() || entry.conn.borrow().recv_done() {
+        if entry.conn.borrow().recv_done() {
             return Some(Ok(0));
         }
         if let Some(reject) = self.rejected.get() {
             return Some(Err(Fault::Rejected(reject)));
         }
-        let mut len = None;
-        while len.is_none() {
-            let in_head = entry.start.get() < entry.end.get();
+        loop {
+            let (start, end) = (entry.start.get(), entry.end.get());
+            let in_head = start < end;
             let stepped = if in_head {
-                let buffer = entry.buffer.try_borrow().ok()?;
-                let window = &buffer.window;
-                let window = window.get(entry.start.get()..entry.end.get()).unwrap_or_default();
-                self.step_body(entry, Source::Head, window, buf)
+                let buffer = entry.buffer.try_borrow()?;
+                let window = buffer.window.get(start..end).unwrap_or_default();
+                self.step_body(entry, window, most, to)
             } else {
                 // The driver alone borrows it mutably, and never while a handler runs.
-                let body = self.body.try_borrow().ok()?;
-                self.step_body(entry, Source::Body, body.used(), buf)
+                self.step_body(entry, self.body.try_borrow()?.used(), most, to)
             };
-            match stepped {
-                Ok((source, consumed, copied)) => {
-                    self.consume_body(entry, source, consumed);
-                    len = copied;
-                    if consumed == 0 && len.is_none() {
-                        break;
-                    }
-                }
+            let (consumed, passed) = match stepped {
+                Ok(step) => step,
                 Err(reject) => {
                     self.rejected.set(Some(reject));
                     return Some(Err(Fault::Rejected(reject)));
                 }
+            };
+            if in_head {
+                entry.start.set(start + consumed);
+            } else {
+                self.body.borrow_mut().consume(consumed);
+            }
+            if let Some(len) = passed {
+                return Some(Ok(len));
+            }
+            if consumed == 0 {
+                break;
             }
         }
-        match len {
-            Some(len) => Some(Ok(len)),
-            None if self.gone.get() => Some(Err(Fault::Gone)),
-            None => {
-                self.send_continue(entry);
-                None
-            }
+        if self.gone.get() {
+            return Some(Err(Fault::Gone));
         }
+        self.send_continue(entry);
+        None
     }
 
-    /// One step of the machine over `input`: bytes consumed, and bytes copied to `buf` if any were
-    /// (0: the body is over).
+    /// One step of the machine over `input`: bytes consumed, and bytes passed on if any were (0:
+    /// the body is over).
     fn step_body(
         &self,
         entry: &HeadEntry<'_>,
-        source: Source,
         input: &[u8],
-        buf: &mut [u8],
-    ) -> Result<(Source, usize, Option<usize>), Reject> {
+        most: usize,
+        to: &mut dyn FnMut(&[u8]),
+    ) -> Result<(usize, Option<usize>), Reject> {
         let mut conn = entry.conn.borrow_mut();
         let limits = &self.common.proto_limits;
-        // No more than `buf` takes, because what a step names is consumed; but a line of framing
-        // may be longer than `buf`, and is then shown whole.
-        let clipped = input.get(..buf.len()).unwrap_or(input);
+        // No more than is taken, because what a step names is consumed; but a line of framing may
+        // be longer than that, and is then shown whole.
+        let clipped = input.get(..most).unwrap_or(input);
         let eof = entry.eof.get();
-        let mut step = conn.recv(clipped, eof && clipped.len() == input.len(), &mut [], limits)?;
+        let mut step = conn.recv_body(clipped, eof && clipped.len() == input.len(), limits)?;
         if step.consumed == 0 && step.event.is_none() && clipped.len() < input.len() {
-            step = conn.recv(input, eof, &mut [], limits)?;
+            step = conn.recv_body(input, eof, limits)?;
         }
-        let copied = match step.event {
+        let passed = match step.event {
             Some(Event::Body(range)) => {
                 let bytes = input.get(range).unwrap_or_default();
-                let len = bytes.len().min(buf.len());
-                debug_assert_eq!(len, bytes.len(), "a body step longer than its reader");
-                if let Some(place) = buf.get_mut(..len) {
-                    place.copy_from_slice(&bytes[..len]);
-                }
-                Some(len)
+                debug_assert!(bytes.len() <= most, "a body step longer than its reader");
+                to(bytes);
+                Some(bytes.len())
             }
             Some(Event::End) => Some(0),
             _ if conn.recv_done() => Some(0),
             _ => None,
         };
-        Ok((source, step.consumed, copied))
-    }
-
-    fn consume_body(&self, entry: &HeadEntry<'_>, source: Source, consumed: usize) {
-        match source {
-            Source::Head => entry.start.set(entry.start.get() + consumed),
-            Source::Body => self.body.borrow_mut().consume(consumed),
-        }
+        Ok((step.consumed, passed))
     }
 
     fn send_continue(&self, entry: &HeadEntry<'_>) {
@@ -370,9 +376,14 @@ impl Answer<'_> {
         cx: &Context<'_>,
     ) -> Poll<T> {
         self.wants.set(self.wants.get() | wants);
+        self.set_waker(waker, cx);
+        Poll::Pending
+    }
+
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn set_waker(&self, waker: &Cell<Option<Waker>>, cx: &Context<'_>) {
         self.wakers_set.set(true);
         waker.set(Some(cx.waker().clone()));
-        Poll::Pending
     }
 }
 
@@ -396,8 +407,7 @@ impl Future for Closed<'_> {
         if self.answer.gone.get() {
             return Poll::Ready(());
         }
-        self.answer.wakers_set.set(true);
-        self.answer.gone_waker.set(Some(cx.waker().clone()));
+        self.answer.set_waker(&self.answer.gone_waker, cx);
         Poll::Pending
     }
 }

@@ -10,7 +10,7 @@
 
 use core::cell::Cell;
 
-use dustdevil_core::list::List;
+use dustdevil_core::list::{self, List};
 use dustdevil_core::time::{Duration, Instant, TICK_SHIFT};
 
 use super::Limits;
@@ -48,45 +48,50 @@ impl<'r> Lists<'r> {
         &self.lists[phase as usize]
     }
 
+    /// How long a connection may be in `phase`.
+    fn span(&self, phase: Phase) -> Duration {
+        span(self.spans[phase as usize])
+    }
+
     /// Moves connection `index` to the end of `phase`'s list; its time there begins now.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn enter(&self, index: u32, phase: Phase, now: Instant) {
-        let connection = &self.connections[index as usize];
+        let connection = list::entry(self.connections, index as usize);
         let list = self.list(phase);
-        connection.set_phase(phase);
+        connection.phase.set(phase);
         connection.since.set(now_ticks(now));
-        if connection.listed() == phase && list.back() == Some(index) {
+        if connection.listed.get() == phase && list.back() == Some(index) {
             return;
         }
         self.leave(index);
         if phase.is_listed() {
             if list.is_empty() {
-                self.arm(now + span(self.spans[phase as usize]));
+                self.arm(now + self.span(phase));
             }
-            connection.set_listed(phase);
+            connection.listed.set(phase);
             list.push_back(self.connections, index);
         }
     }
 
     /// Takes connection `index` off the list it stands on, if any.
     pub(super) fn leave(&self, index: u32) {
-        let connection = &self.connections[index as usize];
-        let listed = connection.listed();
+        let connection = list::entry(self.connections, index as usize);
+        let listed = connection.listed.get();
         if listed.is_listed() {
-            connection.set_listed(Phase::Free);
+            connection.listed.set(Phase::Free);
             self.list(listed).remove(self.connections, index);
         }
     }
 
     /// How long connection `index` has been in its phase.
     pub(super) fn age(&self, index: u32, now: Instant) -> Duration {
-        span(now_ticks(now).wrapping_sub(self.connections[index as usize].since.get()))
+        span(now_ticks(now).wrapping_sub(list::entry(self.connections, index as usize).since.get()))
     }
 
     /// The front of `phase`'s list, when its time is over.
     pub(super) fn expired(&self, phase: Phase, now: Instant) -> Option<u32> {
         let index = self.list(phase).front()?;
-        (self.age(index, now) >= span(self.spans[phase as usize])).then_some(index)
+        (self.age(index, now) >= self.span(phase)).then_some(index)
     }
 
     /// The front of `phase`'s list, when it has been there for `patience`; else looks again then.
@@ -101,6 +106,7 @@ impl<'r> Lists<'r> {
     }
 
     /// Looks again at `at`, if not before.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn arm(&self, at: Instant) {
         self.armed.set(self.armed.get().min(at));
     }
@@ -109,7 +115,7 @@ impl<'r> Lists<'r> {
     pub(super) fn rearm(&self, now: Instant) {
         self.armed.set(Instant::MAX);
         for phase in LISTED {
-            if self.overstayed(phase, now, span(self.spans[phase as usize])).is_some() {
+            if self.overstayed(phase, now, self.span(phase)).is_some() {
                 // A budget was used up before it was its turn.
                 self.arm(now);
             }

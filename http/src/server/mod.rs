@@ -126,38 +126,26 @@ impl Capacity {
         self.head_bytes - self.fields * size_of::<FieldRange>()
     }
 
+    #[cfg_attr(target_os = "none", inline(always))]
     fn check(&self) {
-        assert!(
-            self.connections >= 1 && self.requests >= 1,
-            "{} connections, {} requests: nothing could be served",
-            self.connections,
-            self.requests
-        );
-        assert!(
-            self.heads > self.requests && self.heads < 1 << 16,
-            "{} head buffers for {} requests: one more at least, 65,535 at most",
-            self.heads,
-            self.requests
-        );
-        assert!(
-            self.head_bytes.is_multiple_of(8) && self.head_bytes <= 1 << 16,
-            "head buffers of {} bytes: a multiple of 8, at most 65,536",
-            self.head_bytes
-        );
-        assert!(
-            self.fields <= proto::FIELDS_MAX && self.head_bytes > self.fields * 8,
-            "{} fields in a head buffer of {} bytes",
-            self.fields,
-            self.head_bytes
-        );
-        assert!(
-            self.body_bytes >= 512 && self.body_bytes <= self.window_bytes(),
-            "body buffers of {} bytes: 512 at least, {} (a head buffer less its fields) at most",
-            self.body_bytes,
-            self.window_bytes()
-        );
-        assert!(self.out_bytes >= 512, "out buffers of {} bytes: 512 at least", self.out_bytes);
+        let Self { connections, requests, heads, head_bytes, fields, .. } = *self;
+        let most = usize::MAX;
+        within("connections", connections, 1, most);
+        within("requests", requests, 1, most);
+        within("heads, more than requests", heads, requests + 1, 65_535);
+        within("fields", fields, 0, proto::FIELDS_MAX);
+        within("head_bytes, more than the fields take", head_bytes, fields * 8 + 1, 65_536);
+        within("head_bytes beyond a multiple of 8", head_bytes % 8, 0, 0);
+        within("body_bytes, no more than head_bytes", self.body_bytes, 512, self.window_bytes());
+        within("out_bytes", self.out_bytes, 512, most);
     }
+}
+
+/// # Panics
+/// When a number that was chosen for a table is not from `least` to `most`: with all three.
+#[cfg_attr(target_os = "none", inline(always))]
+fn within(name: &str, number: usize, least: usize, most: usize) {
+    assert!((least..=most).contains(&number), "{number} {name}: {least} to {most}");
 }
 
 /// What a peer may ask for and how long it may take. No deadline can be left out.
@@ -236,6 +224,9 @@ impl<'r, A: Application> Server<'r, A> {
     /// # Panics
     /// At start-up, with the numbers: when `memory` is smaller than [`Capacity::bytes`], or when
     /// the capacity contradicts itself.
+    // Inlined on a board, whose capacity is a constant: the compiler checks it, and nothing of the
+    // checks and of their messages is left.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub fn new(app: &'r A, mut memory: Block<'r>, capacity: Capacity, limits: Limits) -> Self {
         capacity.check();
         let shared = tables::place(&mut memory, capacity, limits);
@@ -264,7 +255,8 @@ impl<'r, A: Application> Server<'r, A> {
     ) -> Infallible {
         let app = self.app;
         let handler = move |exchange: Exchange<'r>| app.respond(exchange);
-        drive(self.memory, self.shared, reactor, listener, handler, pending()).await;
+        drive::<_, _, _, _, false>(self.memory, self.shared, reactor, listener, handler, pending())
+            .await;
         unreachable!("it was never told to stop")
     }
 
@@ -283,13 +275,13 @@ impl<'r, A: Application> Server<'r, A> {
     ) {
         let app = self.app;
         let handler = move |exchange: Exchange<'r>| app.respond(exchange);
-        drive(self.memory, self.shared, reactor, listener, handler, stop).await;
+        drive::<_, _, _, _, true>(self.memory, self.shared, reactor, listener, handler, stop).await;
     }
 }
 
 /// Everything behind `serve`, generic over the future that `handler` makes: its slots are cut from
 /// the block, so that nobody has to name its type.
-async fn drive<'r, P, F, H, S>(
+async fn drive<'r, P, F, H, S, const STOPS: bool>(
     memory: Block<'r>,
     shared: &'r Shared<'r>,
     reactor: &'r Reactor<'_, P>,
@@ -302,7 +294,8 @@ async fn drive<'r, P, F, H, S>(
     H: Fn(Exchange<'r>) -> F,
     S: Future<Output = ()>,
 {
-    let mut driver = driver::Driver::new(reactor, shared, memory, handler, listener);
+    let mut driver =
+        driver::Driver::<_, _, _, STOPS>::new(reactor, shared, memory, handler, listener);
     let mut stop = core::pin::pin!(stop);
     core::future::poll_fn(|cx| driver.poll(stop.as_mut(), cx)).await;
 }

@@ -9,6 +9,7 @@
 
 use core::future::Future;
 
+use dustdevil_core::list;
 use dustdevil_core::poller::Transport;
 use dustdevil_core::reactor::Close;
 use dustdevil_core::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use super::stats::add;
 use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY};
 use crate::proto::{BodyKind, Reject, Status};
 
-impl<'r, P, F, H> Driver<'r, '_, P, F, H>
+impl<'r, P, F, H, const STOPS: bool> Driver<'r, '_, P, F, H, STOPS>
 where
     P: Transport,
     F: Future<Output = Result<Sent, Fault>> + 'r,
@@ -66,8 +67,7 @@ where
 
     /// Ends the slots whose deadline has come, and arms the next.
     pub(super) fn check_slots(&mut self) {
-        for slot in 1..self.shared.answers.high_water() as u16 {
-            let answer = self.answer(slot);
+        for answer in self.answers() {
             if answer.token.get().is_none() {
                 continue;
             }
@@ -105,11 +105,8 @@ where
             add(&self.common.stats.aborted);
             return self.close(token, Close::Abort);
         }
-        {
-            let mut conn = entry.conn.borrow_mut();
-            conn.close_after();
-            self.answer_error(answer, &mut conn, reject);
-        }
+        entry.conn.borrow_mut().close_after();
+        self.answer_error(answer, entry, reject);
         if answer.gone.get() {
             return self.close(token, Close::Abort);
         }
@@ -122,49 +119,46 @@ where
     /// whose peers moved least meanwhile are ended. Whether any was.
     pub(super) fn press_slots(&mut self) -> bool {
         let patience = self.patience_shared();
-        let slots = 1..self.shared.answers.high_water() as u16;
-        match self.pressed_since {
-            Some(since) if self.now - since < patience => {
-                self.lists.arm(since + patience);
-                return false;
-            }
-            Some(_) => {}
-            None => {
-                self.pressed_since = Some(self.now);
-                self.lists.arm(self.now + patience);
-                slots.for_each(|slot| {
-                    let answer = self.answer(slot);
-                    answer.pressed_mark.set(answer.moved.get());
-                });
-                return false;
-            }
-        }
-        let shared = self.shared;
-        let waits = |slot: &u16| shared.answers.entries()[usize::from(*slot)].waits_for_peer();
-        // Each has a patience of its own, also who came after others began to wait.
-        let patient_until =
-            |slot: u16| shared.answers.entries()[usize::from(slot)].began.get() + patience;
-        let now = self.now;
-        let slow = |slot: &u16| waits(slot) && patient_until(*slot) <= now;
-        let least = slots.clone().filter(slow).min_by_key(|&slot| {
-            let answer = self.answer(slot);
-            answer.moved_since(&answer.pressed_mark)
-        });
-        let Some(least) = least else {
-            match slots.filter(waits).map(patient_until).min() {
-                Some(at) => self.lists.arm(at),
-                None => self.pressed_since = None,
+        let answers = self.answers();
+        let Some(since) = self.pressed_since else {
+            self.pressed_since = Some(self.now);
+            self.lists.arm(self.now + patience);
+            for answer in answers {
+                answer.pressed_mark.set(answer.moved.get());
             }
             return false;
         };
+        if self.now - since < patience {
+            self.lists.arm(since + patience);
+            return false;
+        }
         self.pressed_since = None;
+        // Each has a patience of its own, also who came after others began to wait.
+        let (mut least, mut fewest, mut patient_until) = (None, u32::MAX, Instant::MAX);
+        for answer in answers {
+            let Some(until) = answer.patient_until(patience) else { continue };
+            let moved = answer.moved_since(&answer.pressed_mark);
+            if until > self.now {
+                patient_until = patient_until.min(until);
+            } else if least.is_none() || moved < fewest {
+                (least, fewest) = (Some(answer.slot), moved);
+            }
+        }
+        let Some(least) = least else {
+            if patient_until != Instant::MAX {
+                self.pressed_since = Some(since);
+                self.lists.arm(patient_until);
+            }
+            return false;
+        };
         // All that are as slow as a peer may be over a longer time, and the slowest in any case.
         let limits = &self.common.limits;
         let least_bytes = limits.progress_bytes_min.saturating_mul(limits.patience_ms)
             / limits.progress_ms.max(1);
-        for slot in slots.filter(slow) {
-            let answer = self.answer(slot);
-            if slot == least || answer.moved_since(&answer.pressed_mark) < least_bytes {
+        for answer in answers {
+            let slow = answer.patient_until(patience).is_some_and(|until| until <= self.now);
+            let moved = answer.moved_since(&answer.pressed_mark);
+            if slow && (answer.slot == least || moved < least_bytes) {
                 add(&self.common.stats.shed);
                 self.cut_short_or_close(answer);
             }
@@ -219,7 +213,7 @@ where
     fn patience_shared(&self) -> Duration {
         let waiting = |phase| self.lists.list(phase).len();
         let waiting = waiting(Phase::AwaitSlot) + waiting(Phase::AwaitHead);
-        let rounds = waiting.div_ceil(self.shared.capacity.requests).max(1);
+        let rounds = waiting.div_ceil(self.shared.capacity.requests.max(1)).max(1);
         let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
         Duration::from_millis(u64::from(self.common.limits.patience_ms / rounds))
     }
@@ -232,8 +226,8 @@ where
     pub(super) fn first_waiting(&self, whole: bool) -> Option<u32> {
         let list = self.lists.list(Phase::AwaitSlot);
         let is_whole = |index: &u32| {
-            let entry = self.entry(self.connections[*index as usize].place.get());
-            match entry.facts.get().body {
+            let entry = self.entry(list::entry(self.connections, *index as usize).place.get());
+            match entry.body() {
                 BodyKind::None => true,
                 BodyKind::Length(len) => len <= (entry.end.get() - entry.start.get()) as u64,
                 _ => false,
@@ -252,6 +246,11 @@ impl Answer<'_> {
     fn waits_for_peer(&self) -> bool {
         let waits = self.paused.get() && self.peer_wait.get().is_some();
         self.token.get().is_some() && (waits || self.stage.get() == Stage::Draining)
+    }
+
+    /// Until when its peer is granted `patience`; `None`: the slot is not held up by it.
+    fn patient_until(&self, patience: Duration) -> Option<Instant> {
+        self.waits_for_peer().then(|| self.began.get() + patience)
     }
 
     fn restart_progress(&self) {

@@ -34,7 +34,8 @@ impl Probe<'_> {
     pub fn heads_lost(&self) -> usize {
         let heads = &self.shared.heads;
         let is_lost = |&index: &u32| {
-            heads.entries()[index as usize].buffer.try_borrow_mut().is_err() && !self.is_held(index)
+            heads.entries()[index as usize].buffer.try_borrow_mut().is_none()
+                && !self.is_held(index)
         };
         (1..heads.high_water()).filter(is_lost).count()
     }

@@ -8,6 +8,7 @@
 
 use core::future::Future;
 
+use dustdevil_core::list;
 use dustdevil_core::nb;
 use dustdevil_core::poller::{Readiness, Token, Transport};
 use dustdevil_core::reactor::Close;
@@ -15,8 +16,10 @@ use dustdevil_core::reactor::Close;
 use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
 use super::stats::add;
-use super::tables::{HeadBuffer, HeadEntry, Phase};
-use crate::proto::{BodyOut, Conn, Event, HeadOut, MediaType, Prefix, Reject, SendError, Status};
+use super::tables::{HeadBuffer, HeadEntry, Phase, Window, to_front};
+use crate::proto::{
+    BodyOut, Conn, Event, HeadOut, MediaType, NAMED, Prefix, Reject, SendError, Status,
+};
 
 /// Bytes of an error response: its head and one line.
 pub(super) const ERROR_BYTES_MAX: usize = 384;
@@ -44,7 +47,7 @@ pub(super) enum Moved {
     Gone,
 }
 
-impl<'r, P, F, H> Driver<'r, '_, P, F, H>
+impl<'r, P, F, H, const STOPS: bool> Driver<'r, '_, P, F, H, STOPS>
 where
     P: Transport,
     F: Future<Output = Result<Sent, Fault>> + 'r,
@@ -52,7 +55,7 @@ where
 {
     pub(super) fn entry(&self, index: u16) -> &'r HeadEntry<'r> {
         // INVARIANT: head buffers' numbers come from the slab.
-        &self.shared.heads.entries()[usize::from(index)]
+        list::entry(self.shared.heads.entries(), usize::from(index))
     }
 
     /// Reads a connection that has no head buffer yet, whatever its readiness says: nothing there
@@ -117,17 +120,16 @@ where
                 return Parsed::More;
             }
             let mut buffer = entry.buffer.borrow_mut();
-            let HeadBuffer { window, fields } = &mut *buffer;
+            let HeadBuffer { window, head_start, head } = &mut *buffer;
             let input = window.get(start..end).unwrap_or_default();
             let limits = &self.common.proto_limits;
-            match entry.conn.borrow_mut().recv(input, eof, fields, limits) {
+            match entry.conn.borrow_mut().recv(input, eof, head, limits) {
                 Err(reject) => return Parsed::Reject(reject),
                 Ok(step) => {
                     entry.start.set(start + step.consumed);
                     match step.event {
-                        Some(Event::Head(facts)) => {
-                            entry.head_start.set(start);
-                            entry.facts.set(facts);
+                        Some(Event::Head) => {
+                            *head_start = start;
                             return Parsed::Head;
                         }
                         Some(Event::Closed) => return Parsed::Closed,
@@ -144,9 +146,8 @@ where
         let window = &mut entry.buffer.borrow_mut().window;
         let (start, end) = (entry.start.get(), entry.end.get());
         if start > 0 && (start == end || end == window.len()) {
-            window.copy_within(start..end, 0);
             entry.start.set(0);
-            entry.end.set(end - start);
+            entry.end.set(to_front(window, start, end));
         }
         let end = entry.end.get();
         // A window that is full was rejected (431) when it was parsed, so there is room.
@@ -206,7 +207,7 @@ where
     /// Returns a head buffer, unless a handler has forgotten it: then it is never lent again.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn release_head(&self, entry: &HeadEntry<'_>) {
-        if entry.buffer.try_borrow_mut().is_ok() {
+        if entry.buffer.try_borrow_mut().is_some() {
             self.shared.heads.release(u32::from(entry.index));
         } else {
             log::warn!("a handler forgot its request head: one head buffer is lost");
@@ -214,6 +215,7 @@ where
     }
 
     /// Ends a connection in whose head buffer nothing is left to answer.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn drop_connection(&mut self, token: Token, entry: &HeadEntry<'_>) {
         self.keep_head(token, entry);
         self.close(token, Close::Graceful);
@@ -260,7 +262,7 @@ where
     fn say(&self, token: Token, conn: &mut Conn, reject: Reject) {
         let mut out = [0; ERROR_BYTES_MAX];
         conn.close_after();
-        let written = write_error(&mut out, conn, &self.common.prefix.borrow(), reject);
+        let written = write_error(&mut out, conn, &self.common.prefix.borrow(), reject, 0);
         let Ok((len, _)) = written else { return };
         let mut rest = out.get(..len).unwrap_or_default();
         while !rest.is_empty()
@@ -276,50 +278,76 @@ pub(super) const REQUEST_TIMEOUT: Reject =
 pub(super) const NO_SLOT: Reject =
     Reject { status: Status::SERVICE_UNAVAILABLE, reason: "too many requests are in work" };
 
-const LINE_BYTES_MAX: usize = 128;
+/// Longest reason that an error response says.
+const REASON_BYTES_MAX: usize = 88;
 
-/// Writes an error response: how many bytes, and whether its whole body is among them.
+/// Writes an error response: how many bytes, and whether its whole body is among them. `allow`: for
+/// 405, what other methods there are.
 pub(super) fn write_error(
     out: &mut [u8],
     conn: &mut Conn,
     prefix: &Prefix,
     reject: Reject,
+    allow: u16,
 ) -> Result<(usize, bool), SendError> {
-    let mut line = [0; LINE_BYTES_MAX];
-    let body = error_line(&mut line, reject);
-    let fields: &[(&str, &[u8])] = match reject.status {
-        Status::SERVICE_UNAVAILABLE => &[("Retry-After", b"1")],
-        _ => &[],
+    // What does not fit beside the longest head is left out.
+    let reason = Some(reject.reason).filter(|reason| reason.len() <= REASON_BYTES_MAX);
+    let reason = reason.unwrap_or_default();
+    // "400 Bad Request: why"
+    let line: [&[u8]; 6] = [
+        &reject.status.digits(),
+        b" ",
+        reject.status.reason().as_bytes(),
+        if reason.is_empty() { b"" } else { b": " },
+        reason.as_bytes(),
+        b"\n",
+    ];
+    let mut room = [0; ALLOW_BYTES_MAX];
+    let field: Option<(&str, &[u8])> = match reject.status {
+        Status::SERVICE_UNAVAILABLE => Some(("Retry-After", b"1")),
+        Status::METHOD_NOT_ALLOWED if allow != 0 => Some(("Allow", allowed(allow, &mut room))),
+        _ => None,
     };
     let head = HeadOut {
         prefix: Some(prefix),
-        body: BodyOut::Length(body.len() as u64),
+        body: BodyOut::Length(line.iter().map(|part| part.len()).sum::<usize>() as u64),
         content_type: Some(MediaType::PLAIN),
-        fields,
+        fields: field.as_slice(),
         ..HeadOut::response(reject.status)
     };
-    let len = conn.send_head(out, &head)?;
-    let (taken, written) = conn.send_body(body, out.get_mut(len..).unwrap_or_default());
-    Ok((len + written, taken == body.len()))
+    let (mut len, mut whole) = (conn.send_head(out, &head)?, true);
+    for part in &line {
+        let (taken, written) = conn.send_body(part, out.get_mut(len..).unwrap_or_default());
+        len += written;
+        whole &= taken == part.len();
+    }
+    Ok((len, whole))
 }
 
-/// The body of an error response: "400 Bad Request: why" and a line feed.
-fn error_line(line: &mut [u8], reject: Reject) -> &[u8] {
-    let code = reject.status.code();
-    let digits = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8);
-    let parts: [&[u8]; 6] = [
-        &digits,
-        b" ",
-        reject.status.reason().as_bytes(),
-        if reject.reason.is_empty() { b"" } else { b": " },
-        reject.reason.as_bytes(),
-        b"\n",
-    ];
-    let mut len = 0;
-    for part in parts {
-        let Some(place) = line.get_mut(len..len + part.len()) else { break };
-        place.copy_from_slice(part);
-        len += part.len();
+const ALLOW_BYTES_MAX: usize = 64;
+
+/// The value of `Allow`: the names of some methods, a bit for each by its number.
+fn allowed(methods: u16, room: &mut [u8; ALLOW_BYTES_MAX]) -> &[u8] {
+    let mut text = Window { bytes: room, start: 0, end: 0 };
+    for method in NAMED.iter().filter(|&&method| methods & 1 << method as u16 != 0) {
+        // All names together are shorter than the room: see the test.
+        if !text.is_empty() {
+            text.push(b", ");
+        }
+        text.push(method.as_str().as_bytes());
     }
-    line.get(..len).unwrap_or_default()
+    let end = text.end;
+    room.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_methods_fit_into_allow() {
+        let mut room = [0; ALLOW_BYTES_MAX];
+        let expected = b"GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH";
+        assert_eq!(allowed(u16::MAX, &mut room), expected);
+    }
 }

@@ -102,19 +102,6 @@ impl<'c> Responder<'c> {
         WriteFilled { answer: self.answer, reply, fill }
     }
 
-    /// As [`fill`](Self::fill), for a future that is written by hand.
-    pub(crate) fn poll_filled<E>(
-        &self,
-        cx: &mut Context<'_>,
-        head: &HeadOut<'_>,
-        mut fill: impl FnMut(&mut [u8]) -> Result<usize, E>,
-    ) -> Poll<Result<Sent, Fault>> {
-        match self.answer.send_filled(head, &mut fill) {
-            Some(result) => Poll::Ready(result),
-            None => self.answer.wait_out(cx),
-        }
-    }
-
     /// Begins a response whose body follows piece by piece: chunked unless `head.body` gives its
     /// length (and closed by the connection for HTTP/1.0).
     ///
@@ -153,14 +140,26 @@ impl Future for WriteReply<'_, '_> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match this.answer.send_reply(&this.reply, &mut this.sent) {
-            Some(result) => Poll::Ready(result),
-            None => this.answer.wait_out(cx),
-        }
+        this.answer.poll_reply(&this.reply, &mut this.sent, cx)
     }
 }
 
 impl Answer<'_> {
+    /// [`WriteReply`], compiled once on a board: handlers differ in what they write alone.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn poll_reply(
+        &self,
+        reply: &Reply<'_>,
+        sent: &mut Option<usize>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Sent, Fault>> {
+        match self.send_reply(reply, sent) {
+            Some(result) => Poll::Ready(result),
+            None => self.wait_out(cx),
+        }
+    }
+
     /// Appends as much of a whole response as there is room for; `sent` keeps how far it came.
     /// `None`: there is no room until the out buffer is flushed.
     #[cfg_attr(not(target_os = "none"), inline(always))]
@@ -222,7 +221,8 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match this.answer.send_filled(&this.reply.head(), &mut this.fill) {
+        let fill = &mut |room: &mut [u8]| (this.fill)(room).ok();
+        match this.answer.send_filled(&this.reply.head(), fill) {
             Some(result) => Poll::Ready(result),
             None => this.answer.wait_out(cx),
         }
@@ -232,10 +232,10 @@ where
 impl Answer<'_> {
     /// Fills a body behind the room for its head, writes the head, and moves the body up to it
     /// through the machine, which frames it. `None`: there is no room until the buffer is flushed.
-    fn send_filled<E>(
+    fn send_filled(
         &self,
         head: &HeadOut<'_>,
-        fill: &mut impl FnMut(&mut [u8]) -> Result<usize, E>,
+        fill: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
     ) -> Option<Result<Sent, Fault>> {
         let Some(entry) = self.entry.get().filter(|_| !self.gone.get()) else {
             return Some(Err(Fault::Gone));
@@ -244,7 +244,7 @@ impl Answer<'_> {
         let full = Some(Err(Fault::Send(SendError::Full))).filter(|_| out.is_empty());
         let room = out.room();
         let Some((head_room, body)) = room.split_at_mut_checked(HEAD_ROOM) else { return full };
-        let Ok(len) = fill(body) else { return full };
+        let Some(len) = fill(body) else { return full };
         let end = HEAD_ROOM + len.min(body.len());
         let prefix = self.common.prefix.borrow();
         let length = BodyOut::Length((end - HEAD_ROOM) as u64);

@@ -33,7 +33,7 @@ use super::exchange::{Exchange, Fault, Sent};
 use super::request::{ERROR_BYTES_MAX, Moved, Parsed, write_error};
 use super::stats::add;
 use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT};
-use crate::proto::{BodyKind, Conn, Reject, Status};
+use crate::proto::{BodyKind, Reject, Status};
 
 /// Requests of one connection answered in a row before others get their turn.
 const REQUESTS_IN_A_ROW_MAX: usize = 64;
@@ -59,7 +59,7 @@ enum Then {
     Done,
 }
 
-impl<'r, P, F, H> Driver<'r, '_, P, F, H>
+impl<'r, P, F, H, const STOPS: bool> Driver<'r, '_, P, F, H, STOPS>
 where
     P: Transport,
     F: Future<Output = Result<Sent, Fault>> + 'r,
@@ -80,7 +80,7 @@ where
         };
         let answer = self.answer(slot as u16);
         connection.place.set(answer.slot);
-        connection.set_phase(Phase::Slot);
+        connection.phase.set(Phase::Slot);
         answer.token.set(Some(token));
         answer.entry.set(Some(entry));
         answer.gone.set(false);
@@ -99,6 +99,7 @@ where
         answer.stage.set(Stage::Handling);
         answer.rejected.set(None);
         answer.wants.set(0);
+        answer.allow.set(0);
         answer.began.set(self.now);
         answer.paused.set(false);
         if self.stopping() {
@@ -132,7 +133,7 @@ where
     fn run_next_turn(&self, answer: &Answer<'_>) {
         answer.wants.set(0);
         answer.deadline.set(Instant::MAX);
-        self.wakers[answer.task()].wake_by_ref();
+        self.waker(answer).wake_by_ref();
     }
 
     /// Polls the handler as long as that moves something; whether it is done.
@@ -142,7 +143,7 @@ where
             return false;
         };
         let task = answer.task();
-        let waker = &self.wakers[task];
+        let waker = self.waker(answer);
         for _ in 0..POLLS_IN_A_ROW_MAX {
             answer.wants.set(0);
             if let Poll::Ready(result) = self.slots.poll(task, &mut Context::from_waker(waker)) {
@@ -187,11 +188,11 @@ where
         let (start, end) = (entry.start.get(), entry.end.get());
         if start < end {
             // A line of framing that began behind the head goes on in the body's buffer.
-            let Ok(buffer) = entry.buffer.try_borrow() else { return Moved::Gone };
+            let Some(buffer) = entry.buffer.try_borrow() else { return Moved::Gone };
             let part = buffer.window.get(start..end).unwrap_or_default();
-            let Some(place) = body.room().get_mut(..part.len()) else { return Moved::Gone };
-            place.copy_from_slice(part);
-            body.end += part.len();
+            if !body.push(part) {
+                return Moved::Gone;
+            }
             entry.start.set(end);
         }
         if body.room().is_empty() {
@@ -257,12 +258,13 @@ where
             answer.gone.set(true);
             add(&self.common.stats.aborted);
         } else {
-            self.answer_error(answer, &mut entry.conn.borrow_mut(), reject);
+            self.answer_error(answer, entry, reject);
         }
     }
 
     /// Appends an error response to the out buffer.
-    pub(super) fn answer_error(&self, answer: &Answer<'_>, conn: &mut Conn, reject: Reject) {
+    pub(super) fn answer_error(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, reject: Reject) {
+        let conn = &mut *entry.conn.borrow_mut();
         if !reject.reason.is_empty() || reject.status.code() >= 500 {
             conn.close_after();
         }
@@ -272,7 +274,8 @@ where
             let _ = self.flush(token, answer);
         }
         let mut out = answer.out.borrow_mut();
-        let written = write_error(out.room(), conn, &self.common.prefix.borrow(), reject);
+        let prefix = self.common.prefix.borrow();
+        let written = write_error(out.room(), conn, &prefix, reject, answer.allow.get());
         let Ok((len, whole)) = written else {
             // What was answered before it is in the way: `next_request` tries again.
             answer.rejected.set(Some(reject).filter(|_| !out.is_empty()));
@@ -305,7 +308,7 @@ where
                     return Then::Done;
                 }
                 Flushed::All | Flushed::Gone => {
-                    self.answer_error(answer, &mut entry.conn.borrow_mut(), reject);
+                    self.answer_error(answer, entry, reject);
                 }
             }
         }
@@ -318,7 +321,7 @@ where
                 }
                 Parsed::Reject(reject) => {
                     add(&self.common.stats.rejected);
-                    self.answer_error(answer, &mut entry.conn.borrow_mut(), reject);
+                    self.answer_error(answer, entry, reject);
                 }
                 Parsed::Closed => entry.conn.borrow_mut().close_after(),
                 Parsed::More => {
@@ -341,7 +344,7 @@ where
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn begins_next(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>) -> bool {
         let mut conn = entry.conn.borrow_mut();
-        let Ok(mut buffer) = entry.buffer.try_borrow_mut() else {
+        let Some(mut buffer) = entry.buffer.try_borrow_mut() else {
             // The handler forgot its head: the buffer cannot take another.
             conn.close_after();
             return false;
@@ -386,7 +389,7 @@ where
         if !in_body {
             return self.release(token, answer, entry);
         }
-        if entry.facts.get().expect_continue || matches!(entry.facts.get().body, BodyKind::None) {
+        if entry.buffer.borrow().head.facts.expect_continue || entry.body() == BodyKind::None {
             // Whether the body will come nobody can know.
             return self.close(token, Close::Graceful);
         }
@@ -400,7 +403,7 @@ where
             Moved::Some => {
                 answer.stage.set(Stage::Flushing);
                 // One more look: another request may stand behind the body.
-                self.wakers[answer.task()].wake_by_ref();
+                self.waker(answer).wake_by_ref();
             }
             Moved::Blocked => {}
             Moved::Gone => self.close(token, Close::Graceful),
@@ -410,9 +413,8 @@ where
     /// Reads and throws away the rest of a body: `Some` once it is over, `Gone` when that is not
     /// worth it.
     fn drain(&self, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) -> Moved {
-        let mut scratch = [0; 256];
         loop {
-            match answer.read_body(&mut scratch) {
+            match answer.pass_body(usize::MAX, &mut |_| {}) {
                 Some(Ok(0)) => return Moved::Some,
                 Some(Ok(len)) => {
                     let drained = answer.drained.get().saturating_add(len as u32);
@@ -498,7 +500,7 @@ where
                 let body = wants & WANTS_BODY != 0
                     && self.fill_body(token, answer, entry) != Moved::Blocked;
                 if gone || room || body {
-                    answer.wake_foreign(&self.wakers[answer.task()]);
+                    answer.wake_foreign(self.waker(answer));
                     self.run(answer);
                 } else if flushed == Flushed::Blocked || answer.deadline.get() != Instant::MAX {
                     // Without a deadline it runs next turn, or has begun and waits for itself.

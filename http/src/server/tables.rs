@@ -8,7 +8,7 @@
 //! Place: below the driver, which moves connections between these tables, and below the
 //! [`exchange`](super::exchange), which is the handler's view of one [`Answer`].
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, Ref, RefCell, RefMut};
 use core::task::Waker;
 
 use dustdevil_core::handle::Handle;
@@ -21,10 +21,53 @@ use zerocopy::{FromBytes, FromZeros};
 
 use super::stats::Stats;
 use super::{Capacity, Limits};
-use crate::proto::{self, Conn, FieldRange, HeadFacts, Prefix, Reject, date};
+use crate::proto::{self, BodyKind, Conn, FieldRange, Head, Prefix, Reject, date};
+
+/// What one function at a time works on. As a `RefCell`, but every such place in the program fails
+/// in one function that takes nothing: that of a `RefCell` takes the place in the source, which
+/// costs a board 20 bytes of flash each.
+pub(super) struct Part<T>(RefCell<T>);
+
+impl<T> Part<T> {
+    pub(super) const fn new(value: T) -> Self {
+        Self(RefCell::new(value))
+    }
+
+    #[inline(always)]
+    pub(super) fn borrow(&self) -> Ref<'_, T> {
+        match self.0.try_borrow() {
+            Ok(part) => part,
+            Err(_) => in_work(),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn borrow_mut(&self) -> RefMut<'_, T> {
+        match self.0.try_borrow_mut() {
+            Ok(part) => part,
+            Err(_) => in_work(),
+        }
+    }
+
+    /// `None` while it is worked on.
+    pub(super) fn try_borrow(&self) -> Option<Ref<'_, T>> {
+        self.0.try_borrow().ok()
+    }
+
+    /// `None` while it is looked at.
+    pub(super) fn try_borrow_mut(&self) -> Option<RefMut<'_, T>> {
+        self.0.try_borrow_mut().ok()
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn in_work() -> ! {
+    panic!("a part of a request is in work twice");
+}
 
 /// What a connection waits for. Each of these but `Slot` has a list, oldest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromZeros)]
 #[repr(u8)]
 pub(super) enum Phase {
     /// There is no connection here.
@@ -44,17 +87,6 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 8] = [
-        Self::Free,
-        Self::Fresh,
-        Self::Idle,
-        Self::Head,
-        Self::AwaitHead,
-        Self::AwaitSlot,
-        Self::Slot,
-        Self::Free,
-    ];
-
     /// Whether the connections in it stand on a list.
     pub(super) const fn is_listed(self) -> bool {
         !matches!(self, Self::Free | Self::Slot)
@@ -69,9 +101,9 @@ pub(super) struct Connection {
     pub(super) since: Cell<u32>,
     /// The head buffer or the slot it holds, by its phase; 0: none.
     pub(super) place: Cell<u16>,
-    phase: Cell<u8>,
+    pub(super) phase: Cell<Phase>,
     /// The phase on whose list it stands; `Free`: on none.
-    listed: Cell<u8>,
+    pub(super) listed: Cell<Phase>,
 }
 
 const _: () = assert!(size_of::<Connection>() <= 16);
@@ -84,20 +116,7 @@ impl Linked for Connection {
 
 impl Connection {
     pub(super) fn phase(&self) -> Phase {
-        // INVARIANT: `phase` was set from a `Phase`; the mask spares the check.
-        Phase::ALL[usize::from(self.phase.get() & 7)]
-    }
-
-    pub(super) fn set_phase(&self, phase: Phase) {
-        self.phase.set(phase as u8);
-    }
-
-    pub(super) fn listed(&self) -> Phase {
-        Phase::ALL[usize::from(self.listed.get() & 7)]
-    }
-
-    pub(super) fn set_listed(&self, phase: Phase) {
-        self.listed.set(phase as u8);
+        self.phase.get()
     }
 }
 
@@ -110,16 +129,20 @@ pub(super) struct HeadEntry<'r> {
     pub(super) index: u16,
     /// Frozen (borrowed) while a handler holds the head. One that was forgotten by its handler
     /// stays borrowed, and this entry is never lent again.
-    pub(super) buffer: RefCell<HeadBuffer<'r>>,
-    pub(super) conn: RefCell<Conn>,
+    pub(super) buffer: Part<HeadBuffer<'r>>,
+    pub(super) conn: Part<Conn>,
     /// The window's bytes from `start` to `end` are not consumed yet.
     pub(super) start: Cell<usize>,
     pub(super) end: Cell<usize>,
-    /// Where the head under work begins in the window; its spans count from here.
-    pub(super) head_start: Cell<usize>,
-    pub(super) facts: Cell<HeadFacts>,
     /// The peer has sent its FIN, behind the bytes in the window.
     pub(super) eof: Cell<bool>,
+}
+
+impl HeadEntry<'_> {
+    /// How the body of the request under work ends.
+    pub(super) fn body(&self) -> BodyKind {
+        self.buffer.borrow().head.facts.body
+    }
 }
 
 impl Chained for HeadEntry<'_> {
@@ -128,12 +151,14 @@ impl Chained for HeadEntry<'_> {
     }
 }
 
-/// The two parts of a head buffer.
+/// A head buffer.
 pub(super) struct HeadBuffer<'r> {
-    /// Bytes from the peer.
+    /// Its front: bytes from the peer.
     pub(super) window: &'r mut [u8],
-    /// The fields of the head under work, as ranges of the window.
-    pub(super) fields: &'r mut [FieldRange],
+    /// Where the head under work begins in the window; its spans count from here.
+    pub(super) head_start: usize,
+    /// Its tail: the fields of the head under work, as ranges of the window; and what it says.
+    pub(super) head: Head<'r>,
 }
 
 impl<'r> HeadBuffer<'r> {
@@ -142,7 +167,8 @@ impl<'r> HeadBuffer<'r> {
         let at = bytes.len().saturating_sub(fields * size_of::<FieldRange>());
         let (window, table) = bytes.split_at_mut(at);
         // The tail is a whole number of entries and 2-aligned: buffers are cut from words.
-        Self { window, fields: <[FieldRange]>::mut_from_bytes(table).unwrap_or_default() }
+        let fields = <[FieldRange]>::mut_from_bytes(table).unwrap_or_default();
+        Self { window, head_start: 0, head: Head::new(fields) }
     }
 }
 
@@ -182,12 +208,28 @@ impl Window<'_> {
 
     /// Moves what is in use to the front.
     pub(super) fn compact(&mut self) {
-        if self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
+        self.end = to_front(self.bytes, self.start, self.end);
+        self.start = 0;
     }
+
+    /// Puts all of `bytes` behind those in use, or nothing.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
+        let Some(place) = self.room().get_mut(..bytes.len()) else { return false };
+        place.copy_from_slice(bytes);
+        self.end += bytes.len();
+        true
+    }
+}
+
+/// Moves the bytes from `start` to `end` to the front; where they end there.
+#[cfg_attr(target_os = "none", inline(never))]
+pub(super) fn to_front(bytes: &mut [u8], start: usize, end: usize) -> usize {
+    // The condition holds, and spares the panic of the move.
+    if 0 < start && start < end && end <= bytes.len() {
+        bytes.copy_within(start..end, 0);
+    }
+    end - start
 }
 
 /// Where the slot of a request stands.
@@ -216,14 +258,16 @@ pub(super) struct Answer<'r> {
     pub(super) token: Cell<Option<Token>>,
     pub(super) entry: Cell<Option<&'r HeadEntry<'r>>>,
     pub(super) stage: Cell<Stage>,
-    pub(super) body: RefCell<Window<'r>>,
-    pub(super) out: RefCell<Window<'r>>,
+    pub(super) body: Part<Window<'r>>,
+    pub(super) out: Part<Window<'r>>,
     pub(super) wants: Cell<u8>,
     pub(super) gone: Cell<bool>,
     /// Why the request's body is refused, or the error that waits for room in the out buffer.
     pub(super) rejected: Cell<Option<Reject>>,
     /// The pattern of the route that was chosen; parameters are read through it.
     pub(super) route: Cell<&'static str>,
+    /// Where only other methods have a route: those, a bit for each by its number.
+    pub(super) allow: Cell<u16>,
     /// Whether one of the next three is set.
     pub(super) wakers_set: Cell<bool>,
     pub(super) body_waker: Cell<Option<Waker>>,
@@ -277,7 +321,7 @@ pub(super) struct Common<'r> {
     pub(super) limits: Limits,
     pub(super) proto_limits: proto::Limits,
     pub(super) handle: Cell<Option<Handle<'r>>>,
-    pub(super) prefix: RefCell<Prefix>,
+    pub(super) prefix: Part<Prefix>,
     prefix_until: Cell<Instant>,
 }
 
@@ -339,7 +383,7 @@ pub(super) fn place<'r>(
         limits,
         proto_limits,
         handle: Cell::new(None),
-        prefix: RefCell::new(prefix),
+        prefix: Part::new(prefix),
         prefix_until: Cell::new(Instant::ZERO),
     });
     let connections = block.table(capacity.reactor().sources + 1);
@@ -360,12 +404,10 @@ fn fill_heads<'r>(block: &mut Block<'r>, capacity: &Capacity) -> Slab<'r, HeadEn
     Slab::new(block.fill(capacity.heads + 1, |index| HeadEntry {
         next: Cell::new(0),
         index: index as u16,
-        buffer: RefCell::new(buffer(index)),
-        conn: RefCell::new(Conn::server()),
+        buffer: Part::new(buffer(index)),
+        conn: Part::new(Conn::server()),
         start: Cell::new(0),
         end: Cell::new(0),
-        head_start: Cell::new(0),
-        facts: Cell::new(HeadFacts::default()),
         eof: Cell::new(false),
     }))
 }
@@ -379,7 +421,7 @@ fn fill_answers<'r>(
     let mut buffers = block.split(slot_bytes * capacity.requests);
     let mut window = |index: usize, bytes: usize| {
         let bytes = buffers.bytes(if index == 0 { 0 } else { bytes });
-        RefCell::new(Window { bytes, start: 0, end: 0 })
+        Part::new(Window { bytes, start: 0, end: 0 })
     };
     Slab::new(block.fill(capacity.requests + 1, |index| Answer {
         next: Cell::new(0),
@@ -394,6 +436,7 @@ fn fill_answers<'r>(
         gone: Cell::new(false),
         rejected: Cell::new(None),
         route: Cell::new(""),
+        allow: Cell::new(0),
         wakers_set: Cell::new(false),
         body_waker: Cell::new(None),
         out_waker: Cell::new(None),

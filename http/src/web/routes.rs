@@ -13,9 +13,8 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use crate::proto::{HeadOut, MediaType, Method, Status};
+use crate::proto::{Method, Status};
 use crate::server::exchange::{Exchange, Fault, RequestHead, Sent};
-use crate::server::response::Responder;
 
 /// One line of the table. Built by [`routes!`](crate::routes).
 #[derive(Clone, Copy, Debug)]
@@ -93,40 +92,53 @@ fn select(table: &[Route], method: Method, path: &[u8]) -> Match {
 
 /// The value of parameter `name` of `pattern` in `path`.
 pub(crate) fn param<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p str> {
-    let mut rest = path;
-    for part in pattern.split('/') {
-        if let Some(key) = placeholder(part) {
-            if let Some(key) = key.strip_suffix('*') {
-                return (key == name).then_some(rest);
-            }
-            if key == name {
-                return Some(rest.split_once('/').map_or(rest, |(segment, _)| segment));
-            }
+    let (mut pattern, mut rest) = (pattern.as_bytes(), path.as_bytes());
+    loop {
+        let (part, more) = cut(pattern);
+        let (segment, behind) = cut(rest);
+        let value = match placeholder(part) {
+            Some([key @ .., b'*']) if key == name.as_bytes() => Some(rest),
+            Some(key) if key == name.as_bytes() => Some(segment),
+            _ => None,
+        };
+        if let Some(value) = value {
+            let from = path.len() - rest.len();
+            return path.get(from..from + value.len());
         }
-        rest = rest.split_once('/').map_or("", |(_, rest)| rest);
+        (pattern, rest) = (more?, behind.unwrap_or_default());
     }
-    None
 }
 
-fn matches(pattern: &str, path: &[u8]) -> bool {
-    let mut segments = path.split(|&byte| byte == b'/');
-    for part in pattern.split('/') {
-        let key = placeholder(part);
-        if key.is_some_and(|key| key.ends_with('*')) {
+fn matches(pattern: &str, mut path: &[u8]) -> bool {
+    let mut pattern = pattern.as_bytes();
+    loop {
+        let (part, more) = cut(pattern);
+        let (segment, behind) = cut(path);
+        let fits = match placeholder(part) {
             // The rest of the path, which begins behind a slash.
-            return segments.next().is_some();
-        }
-        let Some(segment) = segments.next() else { return false };
-        let fits = if key.is_some() { !segment.is_empty() } else { segment == part.as_bytes() };
-        if !fits {
-            return false;
+            Some([.., b'*']) => return true,
+            Some(_) => !segment.is_empty(),
+            None => segment == part,
+        };
+        match (more, behind) {
+            (Some(more), Some(behind)) if fits => (pattern, path) = (more, behind),
+            (None, None) => return fits,
+            _ => return false,
         }
     }
-    segments.next().is_none()
 }
 
-fn placeholder(part: &str) -> Option<&str> {
-    part.strip_prefix('{')?.strip_suffix('}')
+/// The first segment of a path or a pattern, and what is behind its slash, if it has one.
+#[cfg_attr(target_os = "none", inline(never))]
+fn cut(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match path.iter().position(|&byte| byte == b'/') {
+        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
+        None => (path, None),
+    }
+}
+
+fn placeholder(part: &[u8]) -> Option<&[u8]> {
+    part.strip_prefix(b"{")?.strip_suffix(b"}")
 }
 
 const fn is_literal(pattern: &str) -> bool {
@@ -226,84 +238,26 @@ macro_rules! routes {
 }
 
 /// Answers what no route does. Used by [`routes!`](crate::routes).
-pub fn unmatched(matched: Match, exchange: Exchange<'_>) -> Unmatched<'_> {
-    Unmatched { out: exchange.out, matched }
+pub fn unmatched(matched: Match, exchange: Exchange<'_>) -> Unmatched {
+    Unmatched(match matched {
+        Match::OtherMethods(methods) => {
+            exchange.head.set_allow(methods);
+            Status::METHOD_NOT_ALLOWED
+        }
+        _ => Status::NOT_FOUND,
+    })
 }
 
 /// See [`unmatched`].
-pub struct Unmatched<'c> {
-    out: Responder<'c>,
-    matched: Match,
-}
+pub struct Unmatched(Status);
 
-impl Future for Unmatched<'_> {
+impl Future for Unmatched {
     type Output = Result<Sent, Fault>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Rendered at each poll rather than kept, so that this is never the largest handler.
-        let mut allow = Allow::default();
-        let (status, text): (_, &[u8]) = match self.matched {
-            Match::OtherMethods(methods) => {
-                allow.render(methods);
-                (Status::METHOD_NOT_ALLOWED, b"405 Method Not Allowed\n")
-            }
-            _ => (Status::NOT_FOUND, b"404 Not Found\n"),
-        };
-        let fields = [("Allow", allow.text())];
-        let head = HeadOut {
-            content_type: Some(MediaType::PLAIN),
-            fields: if allow.text().is_empty() { &[] } else { &fields },
-            ..HeadOut::response(status)
-        };
-        self.out.poll_filled(cx, &head, |room| {
-            room.get_mut(..text.len()).ok_or(())?.copy_from_slice(text);
-            Ok::<_, ()>(text.len())
-        })
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Err(Fault::Http(self.0)))
     }
 }
-
-/// The value of `Allow`: the names of some methods.
-struct Allow {
-    text: [u8; 64],
-    len: usize,
-}
-
-impl Default for Allow {
-    fn default() -> Self {
-        Self { text: [0; 64], len: 0 }
-    }
-}
-
-impl Allow {
-    fn render(&mut self, methods: u16) {
-        for method in METHODS.into_iter().filter(|&method| methods & 1 << method as u16 != 0) {
-            let comma = if self.len == 0 { "" } else { ", " };
-            for part in [comma, method.as_str()] {
-                // All names together are shorter than the buffer: see the test.
-                if let Some(place) = self.text.get_mut(self.len..self.len + part.len()) {
-                    place.copy_from_slice(part.as_bytes());
-                    self.len += part.len();
-                }
-            }
-        }
-    }
-
-    fn text(&self) -> &[u8] {
-        self.text.get(..self.len).unwrap_or_default()
-    }
-}
-
-const METHODS: [Method; 9] = [
-    Method::Get,
-    Method::Head,
-    Method::Post,
-    Method::Put,
-    Method::Delete,
-    Method::Connect,
-    Method::Options,
-    Method::Trace,
-    Method::Patch,
-];
 
 #[cfg(test)]
 mod tests {
@@ -367,14 +321,6 @@ mod tests {
         ] {
             assert_eq!(select(TABLE, method, path.as_bytes()), expected, "{method:?} {path}");
         }
-    }
-
-    #[test]
-    fn all_methods_fit_into_allow() {
-        let mut allow = Allow::default();
-        allow.render(u16::MAX);
-        let expected = b"GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH";
-        assert_eq!(allow.text(), expected);
     }
 
     #[test]
