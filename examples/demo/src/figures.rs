@@ -50,6 +50,22 @@ pub struct Figures {
 const COUNT: usize = size_of::<Figures>() / size_of::<u64>();
 
 impl Figures {
+    /// All as large as they can be: the longest to write down.
+    #[cfg(test)]
+    pub(crate) const LARGEST: Self = Self {
+        uptime_ms: u64::MAX,
+        open: u64::MAX,
+        idle: u64::MAX,
+        peak: u64::MAX,
+        shed: u64::MAX,
+        requests: u64::MAX,
+        turns: u64::MAX,
+        timers: u64::MAX,
+        longest_turn_us: u64::MAX,
+        bytes_in: u64::MAX,
+        bytes_out: u64::MAX,
+    };
+
     /// The figures of a worker that had published `before`.
     pub(crate) fn of(uptime: Duration, rt: Handle<'_>, stats: &Stats<'_>, before: &Self) -> Self {
         let (server, reactor) = (stats.snapshot(), rt.snapshot());

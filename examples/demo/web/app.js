@@ -1,10 +1,12 @@
 "use strict";
 
 // Asks for the figures twice a second, draws them, and switches the LED. What comes from the server
-// is shown as text, never as markup.
+// is shown as text, never as markup. A server with four sockets must do: there is never more than
+// one request for figures and one for the LED, and one that fails is followed by a pause.
 
 const EVERY_MS = 500;
-const PATIENCE_MS = 3000;
+const PAUSE_MS_MAX = 4000;
+const PATIENCE_MS = 6000; // longer than a busy server lets a request wait in its queue
 const POINTS = 121; // a minute
 
 const element = (id) => document.getElementById(id);
@@ -31,6 +33,7 @@ const scaled = (number, units) => {
   return `${unit === 0 ? count(number) : tenths.format(number)} ${units[unit]}`;
 };
 const bytes = (number) => scaled(number, ["B", "kB", "MB", "GB", "TB"]);
+const kib = (number) => `${tenths.format(number / 1024)} KiB`;
 const micros = (number) => scaled(number, ["µs", "ms", "s"]);
 
 const span = (millis) => {
@@ -130,12 +133,14 @@ const connections = new Plot("plot-connections", 4);
 // ---- figures
 
 let before = null;
+let failures = 0;
 let lit = false;
+let wanted = null; // what the LED is to be, while the server is told so
 let switched = 0;
 
 const ask = async (path, options) => {
   const signal = AbortSignal.timeout(PATIENCE_MS);
-  const answer = await fetch(path, { cache: "no-store", signal, ...options });
+  const answer = await fetch(path, { signal, ...options });
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
 };
@@ -153,7 +158,40 @@ const showLed = (on) => {
   show("led-state", on ? "on" : "off");
 };
 
-const update = ({ target, workers, figures }) => {
+// The parts of a whole, as a bar and in words.
+const showParts = (parts, words) => {
+  for (const [id, number] of Object.entries(parts)) {
+    show(id, words(number));
+    const share = element(`bar-${id}`);
+    share.style.flexGrow = number;
+    share.hidden = number === 0;
+  }
+};
+
+const showMemory = (memory) => {
+  element("memory").hidden = memory === null;
+  if (memory === null) return;
+  const free = memory.ram_bytes - memory.static_bytes - memory.stack_bytes;
+  show("ram", kib(memory.ram_bytes));
+  showParts({
+    statics: memory.static_bytes,
+    "peak-stack": memory.stack_peak_bytes,
+    stack: memory.stack_bytes - memory.stack_peak_bytes,
+    "ram-free": free,
+  }, kib);
+};
+
+const showNetwork = (network) => {
+  element("network").hidden = network === null;
+  if (network === null) return;
+  const { sockets, free, lingering, held, held_total: total, dropped_total: dropped } = network;
+  show("sockets", count(sockets));
+  showParts({ used: sockets - free - lingering, lingering, free }, count);
+  const lost = dropped > 0 ? `, ${count(dropped)} dropped` : "";
+  show("held", `${count(held)} now, ${count(total)} so far${lost}`);
+};
+
+const update = ({ target, workers, figures, memory, network }) => {
   show("target", `${workers === 1 ? "1 worker" : `${workers} workers`} on ${target}`);
   show("uptime", span(figures.uptime_ms));
   for (const id of ["requests", "idle", "peak", "shed", "turns", "timers"]) {
@@ -164,6 +202,8 @@ const update = ({ target, workers, figures }) => {
   show("bytes-in", bytes(figures.bytes_in));
   show("bytes-out", bytes(figures.bytes_out));
   connections.add(figures.open);
+  showMemory(memory);
+  showNetwork(network);
 
   // No rate follows from the first answer, nor from a server that counts from zero again.
   if (before !== null && figures.uptime_ms > before.uptime_ms) {
@@ -189,7 +229,9 @@ const look = async () => {
     // An answer from before the last click knows less than the click's own.
     if (asked === switched) showLed(status.led);
     link(true);
+    failures = 0;
   } catch {
+    failures += 1;
     before = null;
     rates.add(null);
     connections.add(null);
@@ -197,24 +239,39 @@ const look = async () => {
   }
 };
 
+// From the start of one look to the next. After a failure it is longer each time, and never the
+// same for all pages, which would all come back at once to a server that was reset.
+const pause = (took) => {
+  if (failures === 0) return Math.max(50, EVERY_MS - took);
+  return Math.min(PAUSE_MS_MAX, EVERY_MS * 2 ** failures) * (0.5 + Math.random() / 2);
+};
+
 const run = async () => {
   for (;;) {
     const started = performance.now();
     // Nobody looks at a hidden page: it lets the server rest.
     if (!document.hidden) await look();
-    const took = performance.now() - started;
-    await new Promise((resolve) => setTimeout(resolve, Math.max(50, EVERY_MS - took)));
+    const millis = pause(performance.now() - started);
+    await new Promise((resolve) => setTimeout(resolve, millis));
   }
 };
 
 element("led").addEventListener("click", async () => {
-  const body = lit ? "off" : "on";
+  const isTelling = wanted !== null;
+  wanted = !(wanted ?? lit);
+  // However often it is clicked meanwhile, the request under way is followed by at most one more.
+  if (isTelling) return;
   switched += 1;
   try {
-    showLed((await ask("led", { method: "POST", body })).on);
+    let on = null;
+    while (on !== wanted) {
+      on = wanted;
+      showLed((await ask("led", { method: "POST", body: on ? "on" : "off" })).on);
+    }
   } catch {
     link(false);
   }
+  wanted = null;
   switched += 1;
 });
 

@@ -59,7 +59,7 @@ impl Client {
         Self::over(TcpStream::from(socket))
     }
 
-    fn over(stream: TcpStream) -> Self {
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -174,7 +174,7 @@ pub(crate) fn request(path: &str) -> String {
 }
 
 /// The response that `bytes` begins with, once it is whole, and its length.
-fn parse(bytes: &[u8], end: Option<End>) -> Option<(Response, usize)> {
+pub(crate) fn parse(bytes: &[u8], end: Option<End>) -> Option<(Response, usize)> {
     let head_end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = String::from_utf8(bytes[..head_end].to_vec()).expect("an ASCII head");
     let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
