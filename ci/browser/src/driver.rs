@@ -14,7 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
 /// The program of Debian's package `chromium-driver`; it finds Chromium by itself.
-const PROGRAM: &str = "chromedriver";
+pub(crate) const PROGRAM: &str = "chromedriver";
 
 /// What it prints before its port.
 const STARTED: &str = "started successfully on port ";

@@ -23,12 +23,26 @@ impl WebDriverCompatibleCommand for Take {
     }
 }
 
-/// What a good page never causes: a line on the console, an exception among them, a request that
-/// fails, and one that is refused.
-pub(crate) async fn wrong(page: &Client) -> Result<Vec<String>, CmdError> {
+/// The event that tells of an answer.
+const ANSWER: &str = "Network.responseReceived";
+
+/// What Chromium told since it was asked last.
+pub(crate) struct Told {
+    /// What a good page never causes: a line on the console, an exception among them, a request
+    /// that fails, and one that is refused.
+    pub(crate) wrong: Vec<String>,
+    /// Requests that were answered, whatever the answer was.
+    pub(crate) answered: usize,
+}
+
+/// Takes what was logged.
+pub(crate) async fn told(page: &Client) -> Result<Told, CmdError> {
     let printed = take(page, "browser").await?;
     let requests = take(page, "performance").await?;
-    Ok(printed.iter().map(console).chain(requests.iter().filter_map(request)).collect())
+    let wrong = printed.iter().map(console).chain(requests.iter().filter_map(request)).collect();
+    let events = requests.iter().filter_map(event);
+    let answered = events.filter(|event| event["method"] == ANSWER).count();
+    Ok(Told { wrong, answered })
 }
 
 async fn take(page: &Client, name: &'static str) -> Result<Vec<Value>, CmdError> {
@@ -43,14 +57,19 @@ fn console(line: &Value) -> String {
 }
 
 /// A line of the performance log holds an event of the DevTools protocol, as text.
+fn event(line: &Value) -> Option<Value> {
+    let mut event = line["message"].as_str()?.parse::<Value>().ok()?;
+    Some(event["message"].take())
+}
+
 fn request(line: &Value) -> Option<String> {
-    let Some(event) = line["message"].as_str().and_then(|text| text.parse::<Value>().ok()) else {
+    let Some(event) = event(line) else {
         return Some(format!("a line of the log is no event: {line}"));
     };
-    let (event, facts) = (&event["message"], &event["message"]["params"]);
+    let facts = &event["params"];
     match event["method"].as_str()? {
         "Network.loadingFailed" => Some(format!("a request failed: {facts}")),
-        "Network.responseReceived" => {
+        ANSWER => {
             let (status, url) = (&facts["response"]["status"], &facts["response"]["url"]);
             (status.as_u64()? >= 400).then(|| format!("a request was answered {status}: {url}"))
         }

@@ -20,6 +20,9 @@ const GOOD: &str = r#"<!DOCTYPE html>
 <p id="connections">1,024</p>
 <p id="led-state">off</p>
 <button id="led">LED</button>
+<p id="memory"><b id="ram-free">1.0</b> of <b id="ram">2.0</b>: <b id="statics">0.5</b>,
+<b id="peak-stack">0.2</b>, <b id="stack">0.3</b></p>
+<p id="network" hidden>4 sockets</p>
 <script>
 const element = (id) => document.getElementById(id);
 const show = (id, text) => { element(id).textContent = text; };
@@ -33,7 +36,10 @@ element("led").onclick = () => {
 </script>
 "#;
 
-/// Answers every path but `/` with 404, and `/cut` not at all.
+/// What the good page shows of its server.
+const STATUS: &str = r#"{"memory":{"ram_bytes":2048},"network":null}"#;
+
+/// Answers `/` and `/status.json`, every other path with 404, and `/cut` not at all.
 fn answer(mut stream: TcpStream, page: &str) -> Result<()> {
     let mut head = BufReader::new(&stream).lines();
     let first = head.next().context("a request")??;
@@ -43,7 +49,11 @@ fn answer(mut stream: TcpStream, page: &str) -> Result<()> {
     if path == "/cut" {
         return Ok(());
     }
-    let (status, body) = if path == "/" { ("200 OK", page) } else { ("404 Not Found", "") };
+    let (status, body) = match path {
+        "/" => ("200 OK", page),
+        "/status.json" => ("200 OK", STATUS),
+        _ => ("404 Not Found", ""),
+    };
     write!(
         stream,
         "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
@@ -86,10 +96,9 @@ fn assert_told(name: &str, faults: &[(&str, &str, &str)]) -> Result<()> {
 }
 
 fn is_installed() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join("chromedriver").is_file());
+    let found = browser::is_installed();
     if !found {
-        println!("Chromium's driver is not installed: nothing was looked at.");
+        println!("Chromium or its driver is not installed: nothing was looked at.");
     }
     found
 }
@@ -126,6 +135,10 @@ fn a_page_that_does_not_move_is_told() -> Result<()> {
         ("requests += 1", "'–'", "#requests was `–`"),
         ("seconds += 1", "seconds", "#uptime was `0:00`"),
         ("1,024", "many", "#connections was `many` and not a number"),
+        ("network\" hidden", "network\"", "#network is shown"),
+        ("id=\"memory\"", "id=\"memory\" hidden", "#memory is not shown, and it is {"),
+        ("id=\"memory\"", "id=\"ram\"", "#memory is not on the page"),
+        ("0.2", "NaN", "#peak-stack was `NaN`"),
         ("id=\"led\"", "id=\"lamp\"", "#led is not on the page"),
         ("? \"on\"", "? \"off\"", "#led-state was `off` and not another"),
         (": \"off\"", ": \"dim\"", "after two clicks it is `dim`"),

@@ -1,7 +1,8 @@
 //! `cargo xtask <step>`: everything that `.ci/run` does, one subcommand each.
 //!
-//! A developer runs the same steps as the machine that judges a change. xtask depends on none of
-//! the project's packages, so a step still runs, and says what is wrong, when they don't build.
+//! A developer runs the same steps as the machine that judges a change. Of the project's packages
+//! xtask depends on the runner of boards alone, which depends on none, so a step still runs, and
+//! says what is wrong, when they don't build.
 //! Each step's prose lies in the module that carries its name; [`packages`] names what is built for
 //! what, in one place.
 //!
@@ -12,16 +13,20 @@
 //! ```
 
 mod bench;
+mod boards;
 mod browser;
 mod check;
+mod firmware;
 mod fuzz;
 mod loom;
 mod metadata;
 mod miri;
 mod packages;
 mod process;
+mod qemu;
 mod report;
 mod setup;
+mod size;
 mod soak;
 mod test;
 
@@ -41,7 +46,7 @@ struct Arguments {
 enum Step {
     /// Adds what is missing: rustup targets, components, nightly with Miri, Debian packages
     Setup,
-    /// Runs every test: set-up, unit and doc tests, checks, Miri, loom, soak, fuzz, bench, browser
+    /// Runs every test: set-up, unit and doc tests, checks, Miri, loom, soak, fuzz, QEMU, bench, ..
     Test(test::Options),
     /// Formatting, lints, documentation, arrows, duplicates, licences, features, no alloc, tidy
     Check(check::Options),
@@ -49,14 +54,20 @@ enum Step {
     Miri,
     /// Explores the interleavings of core's wake path with loom
     Loom,
-    /// Runs the simulator over many seeds
+    /// Runs the simulator over many seeds, or a board in QEMU for many minutes
     Soak(soak::Options),
     /// Runs each fuzz target for a short time, from its corpus
     Fuzz(fuzz::Options),
-    /// Measures instructions, system calls, memory and firmware sizes
+    /// Measures instructions, system calls, memory and firmware sizes, on Linux and on the board
     Bench(bench::Options),
     /// Looks at the demo with headless Chromium
     Browser,
+    /// Boots an example's firmware in QEMU, with a port of this machine that leads to it
+    Qemu(qemu::Options),
+    /// Builds an example's firmware for a board and says how to flash it
+    Firmware(firmware::Options),
+    /// Prints what the firmware of each example takes: flash, static RAM, stack
+    Size(size::Options),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +81,9 @@ fn main() -> ExitCode {
         Step::Fuzz(options) => fuzz::run(&options),
         Step::Bench(options) => bench::run(&options),
         Step::Browser => browser::run(),
+        Step::Qemu(options) => qemu::run(&options),
+        Step::Firmware(options) => firmware::run(&options),
+        Step::Size(options) => size::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

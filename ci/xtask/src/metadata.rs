@@ -125,6 +125,12 @@ impl Package {
         folder.strip_prefix(root()).unwrap_or(folder).display().to_string()
     }
 
+    /// The names of its binaries.
+    pub(crate) fn binaries(&self) -> impl Iterator<Item = &str> {
+        let is_binary = |target: &&Target| target.kind.iter().any(|kind| kind == "bin");
+        self.targets.iter().filter(is_binary).map(|target| target.name.as_str())
+    }
+
     /// Whether it has a target of this kind.
     pub(crate) fn has(&self, kind: &str) -> bool {
         self.targets.iter().any(|target| target.kind.iter().any(|own| own == kind))

@@ -17,7 +17,7 @@ pub(crate) enum Build {
     Host,
     /// Linted on the host; its own subcommand runs it.
     Tool,
-    /// Built for a bare-metal target with the profile `firmware`, and never for the host.
+    /// Linted, documented and built for [`TARGET_BOARD`], never for the host.
     Firmware,
 }
 
@@ -40,6 +40,7 @@ pub(crate) const PACKAGES: &[Entry] = &[
     entry("dustdevil-core", Build::Host, &["sim"]),
     entry("dustdevil-std", Build::Host, &[]),
     entry("dustdevil-http", Build::Host, &[]),
+    entry("dustdevil-smoltcp", Build::Host, &[]),
     entry("hello", Build::Host, &[]),
     entry("bench", Build::Host, &[]),
     entry("demo", Build::Host, &[]),
@@ -47,17 +48,47 @@ pub(crate) const PACKAGES: &[Entry] = &[
     entry("xtask", Build::Host, &[]),
     entry("browser", Build::Tool, &[]),
     entry("fuzz", Build::Tool, &[]),
+    entry("icount", Build::Tool, &[]),
+    entry("qemu", Build::Tool, &[]),
+    entry("lm3s6965evb", Build::Firmware, &[]),
     entry("null-board", Build::Firmware, &[]),
 ];
 
 /// The packages whose libraries are `no_std` and free of `alloc`, proven for [`TARGET_NO_CAS`].
-pub(crate) const NO_ALLOC: &[&str] = &["dustdevil-core", "dustdevil-http", "hello", "demo"];
+pub(crate) const NO_ALLOC: &[&str] =
+    &["dustdevil-core", "dustdevil-http", "dustdevil-smoltcp", "hello", "bench", "demo"];
 
 /// The packages that must carry one version of each dependency.
-pub(crate) const NO_DUPLICATES: &[&str] = &["dustdevil-core", "dustdevil-http", "dustdevil-std"];
+pub(crate) const NO_DUPLICATES: &[&str] =
+    &["dustdevil-core", "dustdevil-http", "dustdevil-std", "dustdevil-smoltcp"];
+
+/// A dependency that a board's package has in two versions, and why that cannot be helped.
+pub(crate) struct Duplicate {
+    /// The board's package.
+    pub(crate) board: &'static str,
+    /// The dependency.
+    pub(crate) name: &'static str,
+    /// Who brings the other version.
+    pub(crate) reason: &'static str,
+}
+
+/// The duplicates that boards are forced to carry; any other fails, and so does one that is gone.
+pub(crate) const FORCED_DUPLICATES: &[Duplicate] = &[
+    Duplicate {
+        board: "lm3s6965evb",
+        name: "embedded-hal",
+        reason: "cortex-m 0.7 implements the traits of 0.2 and of 1.0",
+    },
+    Duplicate {
+        board: "lm3s6965evb",
+        name: "nb",
+        reason: "embedded-hal 0.2 has nb 0.1, which is made of nb 1, which core has",
+    },
+];
 
 /// The packages whose features are built in every combination.
-pub(crate) const ALL_FEATURES: &[&str] = &["dustdevil-core", "dustdevil-http", "dustdevil-std"];
+pub(crate) const ALL_FEATURES: &[&str] =
+    &["dustdevil-core", "dustdevil-http", "dustdevil-std", "dustdevil-smoltcp"];
 
 /// Bare metal without compare-and-swap: Cortex-M0.
 pub(crate) const TARGET_NO_CAS: &str = "thumbv6m-none-eabi";

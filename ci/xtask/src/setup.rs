@@ -37,6 +37,8 @@ const DEBIAN: &[Debian] = &[
     Debian { program: "curl", package: "curl", needed: true },
     Debian { program: "python3", package: "python3", needed: true },
     Debian { program: "setpriv", package: "util-linux", needed: true },
+    Debian { program: "qemu-system-arm", package: "qemu-system-arm", needed: true },
+    Debian { program: "ip", package: "iproute2", needed: true },
     Debian { program: "chromium", package: "chromium", needed: false },
     Debian { program: "chromedriver", package: "chromium-driver", needed: false },
 ];

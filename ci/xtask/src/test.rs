@@ -6,7 +6,7 @@ use crate::metadata::Metadata;
 use crate::packages::{self, Build, Entry};
 use crate::process::cargo;
 use crate::report::Report;
-use crate::{bench, browser, check, fuzz, loom, miri, setup, soak};
+use crate::{bench, browser, check, fuzz, loom, miri, qemu, setup, soak};
 
 /// Seeds that the simulator runs here; `cargo xtask soak` runs more.
 const SOAK_SEEDS: u64 = 1_000;
@@ -17,10 +17,11 @@ const FUZZ_SECONDS: u32 = 20;
 /// What is tested.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Leave out what takes minutes: Miri, loom, soak, fuzz, bench, browser
+    /// Leave out what takes minutes: Miri, loom, soak, fuzz, QEMU, bench, browser
     #[arg(long)]
     quick: bool,
-    /// Fail where Chromium is not installed, instead of leaving the browser out
+    /// Fail where Chromium or the right to make a network is missing, instead of leaving out what
+    /// needs them
     #[arg(long)]
     ci: bool,
 }
@@ -36,8 +37,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.quick {
         report.step("miri", miri::run);
         report.step("loom", loom::run);
-        report.step("soak", || soak::run(&soak::Options { seeds: SOAK_SEEDS }));
+        report.step("soak", || soak::run(&soak::Options::of_seeds(SOAK_SEEDS)));
         report.step("fuzz", || fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS }));
+        if options.ci || qemu::is_possible() {
+            report.step("test boards in QEMU", qemu::test);
+        } else {
+            println!("\nNo network for a board can be made here: none was tested.");
+        }
         report.step("bench --gate", || bench::run(&bench::Options::gate()));
         if options.ci || browser::is_installed() {
             report.step("browser", browser::run);

@@ -12,8 +12,34 @@ use anyhow::{Context, Result, bail, ensure};
 /// How long a server may take for an answer, also under callgrind.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is sent; 50 bytes, as in the table of performance figures.
-const REQUEST: &[u8] = b"GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8888\r\n\r\n\0";
+/// What is asked for on Linux; 50 bytes in all, as in the table of performance figures.
+const PATH: &str = "/plaintext";
+
+/// A server and what it is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    address: SocketAddr,
+    request: Vec<u8>,
+}
+
+impl Server {
+    /// On 127.0.0.1, asked for `/plaintext`.
+    pub(super) fn new(port: u16) -> Self {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    /// At an address, asked for `/plaintext`.
+    pub(super) fn at(address: SocketAddr) -> Self {
+        Self { address, request: Vec::new() }.path(PATH)
+    }
+
+    /// The same one, asked for another path.
+    pub(super) fn path(&self, path: &str) -> Self {
+        // A fixed name, so that the request's length does not depend on the port.
+        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:8888\r\n\r\n");
+        Self { address: self.address, request: request.into_bytes() }
+    }
+}
 
 /// The shape of a load.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +60,7 @@ impl Shape {
     }
 
     /// Runs so many rounds against a server.
-    pub(super) fn run(self, server: SocketAddr, rounds: u64) -> Result<()> {
+    pub(super) fn run(self, server: &Server, rounds: u64) -> Result<()> {
         match self {
             Self::Lockstep { connections, pipelined } => {
                 let mut clients = connect(server, connections)?;
@@ -58,7 +84,7 @@ impl Shape {
 }
 
 /// Opens so many connections, each of which has had one request answered and is idle.
-pub(super) fn connect(server: SocketAddr, connections: usize) -> Result<Vec<Client>> {
+pub(super) fn connect(server: &Server, connections: usize) -> Result<Vec<Client>> {
     (0..connections)
         .map(|at| {
             let mut client = Client::connect(server).with_context(|| format!("connection {at}"))?;
@@ -71,22 +97,27 @@ pub(super) fn connect(server: SocketAddr, connections: usize) -> Result<Vec<Clie
 /// One connection.
 pub(super) struct Client {
     stream: TcpStream,
+    request: Vec<u8>,
     /// The bytes of an answer: all have one length, which the first one tells.
     answer_bytes: usize,
 }
 
 impl Client {
-    fn connect(server: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(server)?;
+    /// Connects; nothing is sent yet.
+    pub(super) fn connect(server: &Server) -> Result<Self> {
+        let stream = TcpStream::connect(server.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, answer_bytes: 0 })
+        Ok(Self { stream, request: server.request.clone(), answer_bytes: 0 })
     }
 
-    /// Sends one request, reads its answer and learns the answers' length.
-    fn exchange(&mut self) -> Result<()> {
+    /// Sends one request and reads its answer, whose length it learns the first time.
+    pub(super) fn exchange(&mut self) -> Result<()> {
         self.send(1)?;
+        if self.answer_bytes > 0 {
+            return self.receive(1);
+        }
         let mut answer = Vec::new();
         let mut part = [0; 4096];
         while self.answer_bytes == 0 || answer.len() < self.answer_bytes {
@@ -102,8 +133,7 @@ impl Client {
     }
 
     fn send(&mut self, requests: usize) -> Result<()> {
-        let request = REQUEST.strip_suffix(b"\0").unwrap_or(REQUEST);
-        self.stream.write_all(&request.repeat(requests)).context("send a request")
+        self.stream.write_all(&self.request.repeat(requests)).context("send a request")
     }
 
     fn receive(&mut self, answers: usize) -> Result<()> {
@@ -114,6 +144,15 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Sends bytes on a connection of their own and returns everything that comes back.
+pub(super) fn ask(port: u16, bytes: &[u8]) -> Result<String> {
+    let mut client = Client::connect(&Server::new(port))?;
+    client.stream.write_all(bytes).context("send a request")?;
+    let mut answer = Vec::new();
+    client.stream.read_to_end(&mut answer).context("wait for an answer and the end")?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// The length of an answer, once its head is complete; an answer that is not a 200 fails.
@@ -140,13 +179,14 @@ mod tests {
     use super::*;
 
     /// A server that answers every 49 bytes with the same answer, one thread a connection.
-    fn stand_in(answer: &'static str) -> Result<SocketAddr> {
+    fn stand_in(answer: &'static str) -> Result<Server> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
+        let server = Server::at(listener.local_addr()?);
+        let request_bytes = server.request.len();
         thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
                 thread::spawn(move || {
-                    let mut request = vec![0; REQUEST.len() - 1];
+                    let mut request = vec![0; request_bytes];
                     while stream.read_exact(&mut request).is_ok() {
                         if stream.write_all(answer.as_bytes()).is_err() {
                             return;
@@ -155,16 +195,16 @@ mod tests {
                 });
             }
         });
-        Ok(address)
+        Ok(server)
     }
 
     #[test]
     fn every_shape_is_answered() -> Result<()> {
         let server = stand_in("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
-        Shape::Lockstep { connections: 1, pipelined: 1 }.run(server, 10)?;
-        Shape::Lockstep { connections: 8, pipelined: 16 }.run(server, 10)?;
-        Shape::Connect.run(server, 10)?;
-        assert_eq!(connect(server, 3)?.len(), 3);
+        Shape::Lockstep { connections: 1, pipelined: 1 }.run(&server, 10)?;
+        Shape::Lockstep { connections: 8, pipelined: 16 }.run(&server, 10)?;
+        Shape::Connect.run(&server, 10)?;
+        assert_eq!(connect(&server, 3)?.len(), 3);
         Ok(())
     }
 
@@ -175,7 +215,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more",
         ] {
-            assert!(Shape::Connect.run(stand_in(answer)?, 1).is_err(), "{answer}");
+            assert!(Shape::Connect.run(&stand_in(answer)?, 1).is_err(), "{answer}");
         }
         Ok(())
     }

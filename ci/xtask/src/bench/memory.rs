@@ -19,9 +19,10 @@ pub(super) fn per_idle_connection() -> Result<f64> {
     raise_descriptors()?;
     let server = Server::start(&[], CONNECTIONS + 100)?;
     // What the first request touches for good belongs to the server, not to a connection.
-    drop(load::connect(server.address, 1)?);
+    let target = load::Server::at(server.address);
+    drop(load::connect(&target, 1)?);
     let before = private_dirty_kib(server.id())?;
-    let clients = load::connect(server.address, CONNECTIONS)?;
+    let clients = load::connect(&target, CONNECTIONS)?;
     let after = private_dirty_kib(server.id())?;
     drop(clients);
     server.end()?;

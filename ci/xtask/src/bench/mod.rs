@@ -3,94 +3,104 @@
 //! Instructions and system calls a request, memory an idle connection, and the size of firmware are
 //! the same on a busy machine and on another one of its kind, so they may gate. Wall-clock time may
 //! not, and is not taken here.
+//!
+//! ```text
+//! cargo xtask bench                     everything
+//! cargo xtask bench linux               the example `bench` as a process
+//! cargo xtask bench board --profile     the boards' firmware in QEMU, and where a request goes
+//! cargo xtask bench board --gate        fails where a board's figure crosses its budget
+//! ```
 
+mod board;
 mod budgets;
+mod linux;
 mod load;
 mod memory;
 mod server;
 mod sizes;
 
-use anyhow::{Context, Result};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use anyhow::Result;
+use clap::ValueEnum;
 
-use budgets::Figure;
-use load::Shape;
-use server::Counter;
+pub(crate) use sizes::of_examples;
 
 /// What is done with the figures.
 #[derive(clap::Args, Default)]
 pub(crate) struct Options {
+    /// Measure only this
+    place: Option<Place>,
     /// Fail when a figure crosses its budget in ci/budgets.toml
     #[arg(long, conflicts_with = "write")]
     gate: bool,
     /// Write the figures into ci/budgets.toml
     #[arg(long)]
     write: bool,
+    /// Print the functions that a request's instructions on a board were spent in
+    #[arg(long)]
+    profile: bool,
+}
+
+/// Where something is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Place {
+    /// The example `bench` on Linux, and what hello costs without a network
+    Linux,
+    /// The examples' firmware on each board
+    Board,
+}
+
+impl Place {
+    /// Whether a figure of this key is measured here.
+    fn measures(self, key: &str) -> bool {
+        key.starts_with("board.") == (self == Self::Board)
+    }
 }
 
 impl Options {
     /// What `test` runs.
     pub(crate) fn gate() -> Self {
-        Self { gate: true, write: false }
+        Self { gate: true, ..Self::default() }
     }
 }
-
-/// How the server is loaded, and how many rounds of it are counted.
-const SHAPES: &[(&str, Shape, u64)] = &[
-    ("c1", Shape::Lockstep { connections: 1, pipelined: 1 }, 4_000),
-    ("c64", Shape::Lockstep { connections: 64, pipelined: 1 }, 80),
-    ("c64_pipelined16", Shape::Lockstep { connections: 64, pipelined: 16 }, 12),
-    ("connect", Shape::Connect, 1_000),
-];
-
-/// System calls are counted so often and the least count is taken: a timer interrupt in the middle
-/// of a round can split a batch, and nothing can make one larger.
-const TRIES: usize = 3;
 
 /// Runs the step.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    server::build()?;
+    let wanted = |place| options.place.is_none_or(|only| only == place);
     let mut figures = Vec::new();
-    on_one_core(|| {
-        for (name, shape, rounds) in SHAPES {
-            let count = Counter::Instructions.per_request(*shape, *rounds);
-            let count = count.with_context(|| format!("instructions, {name}"))?;
-            println!("instructions, {name}: {count:.1} a request");
-            figures.push(Figure::new(format!("instructions.{name}"), count));
-            let mut least = f64::INFINITY;
-            for _ in 0..TRIES {
-                let count = Counter::SystemCalls.per_request(*shape, *rounds);
-                least = least.min(count.with_context(|| format!("system calls, {name}"))?);
-            }
-            println!("system calls, {name}: {least:.3} a request");
-            figures.push(Figure::new(format!("system_calls.{name}"), least));
-        }
-        Ok(())
-    })?;
-    let idle = memory::per_idle_connection().context("memory")?;
-    println!("memory: {idle:.2} bytes an idle connection");
-    figures.push(Figure::new("memory.idle_connection_bytes", idle));
-    figures.extend(sizes::figures()?);
-    if options.write {
-        budgets::compare(&figures, &budgets::read().unwrap_or_default());
-        budgets::write(&figures)
-    } else if options.gate {
-        budgets::gate(&figures, &budgets::read()?)
-    } else {
-        budgets::compare(&figures, &budgets::read().unwrap_or_default());
-        Ok(())
+    if wanted(Place::Linux) {
+        figures.extend(linux::figures()?);
+        figures.extend(sizes::of_null_board()?);
     }
+    if wanted(Place::Board) {
+        figures.extend(board::figures(options.profile)?);
+    }
+    let mut budgets = budgets::read()?;
+    if options.write {
+        budgets::compare(&figures, &budgets);
+        return budgets::write(&figures);
+    }
+    if options.gate {
+        budgets.retain(|key, _| options.place.is_none_or(|only| only.measures(key)));
+        return budgets::gate(&figures, &budgets);
+    }
+    budgets::compare(&figures, &budgets);
+    Ok(())
 }
 
-/// Runs something, and what it starts, on one core: the generator writes a whole round before the
-/// server sees any of it.
-fn on_one_core(run: impl FnOnce() -> Result<()>) -> Result<()> {
-    let all = sched_getaffinity(None).context("ask for the cores")?;
-    let first = (0..CpuSet::MAX_CPU).find(|core| all.is_set(*core)).context("no core")?;
-    let mut one = CpuSet::new();
-    one.set(first);
-    sched_setaffinity(None, &one).context("stay on one core")?;
-    let outcome = run();
-    sched_setaffinity(None, &all).context("leave the one core")?;
-    outcome
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_budget_is_measured_in_one_place() {
+        let table = [
+            ("board.lm3s6965evb.bench.flash_bytes", Place::Board),
+            ("firmware.null-board.flash_bytes", Place::Linux),
+            ("instructions.c1", Place::Linux),
+        ];
+        for (key, place) in table {
+            let other = if place == Place::Board { Place::Linux } else { Place::Board };
+            assert!(place.measures(key) && !other.measures(key), "{key}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::load::Shape;
+use super::load::{self, Shape};
 use crate::metadata;
 use crate::process::{Beside, cargo};
 
@@ -93,7 +93,7 @@ impl Counter {
             std::fs::remove_file(&file)?;
         }
         let server = Server::start(&self.words(&file).each(), 256)?;
-        shape.run(server.address, rounds)?;
+        shape.run(&load::Server::at(server.address), rounds)?;
         server.end()?;
         self.read(&file)
     }

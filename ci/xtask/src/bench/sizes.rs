@@ -1,113 +1,181 @@
-//! What the examples cost on a board: flash, statics and sizes of futures, read from the firmware.
+//! What the examples' firmware takes: flash, statics, sizes of futures and the stack's peak.
+//!
+//! All but the stack is read from the linked file. The stack is measured in QEMU, after a load that
+//! goes through every kind of answer; an interrupt that came at the deepest moment adds its frame,
+//! so this figure alone has a tolerance of some words.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ::qemu::firmware::{Address, PROFILE};
+use ::qemu::image::Image;
+use ::qemu::machine::{Machine, Network};
 use anyhow::{Context, Result, ensure};
-use object::read::elf::{ElfFile32, FileHeader as _};
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
 
 use super::budgets::Figure;
-use crate::metadata::{self, Metadata};
-use crate::packages::{self, Build, TARGET_BOARD};
+use super::load::{self, Shape};
+use crate::boards::Board;
+use crate::metadata;
+use crate::packages::TARGET_BOARD;
 use crate::process::cargo;
 
-/// A static of this name's beginning, a `u32`, is a figure of its own: `BUDGET_HANDLER_BYTES`.
-const BUDGET: &str = "BUDGET_";
+/// Serves hello over a transport that does nothing.
+const NULL_BOARD: &str = "null-board";
 
-/// Builds every firmware and reads its sizes.
-pub(super) fn figures() -> Result<Vec<Figure>> {
-    let mut figures = Vec::new();
-    for entry in packages::of(&[Build::Firmware])? {
-        cargo(15)
-            .args(["build", "--locked", "--profile", "firmware", "--target", TARGET_BOARD])
-            .args(["-p", entry.name])
-            .run()?;
-        let package = Metadata::of_workspace()?.package(entry.name);
-        let targets = package.map(|package| &package.targets[..]).unwrap_or_default();
-        for target in targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bin")) {
-            let folder = metadata::target_folder()?.join(TARGET_BOARD).join("firmware");
-            let path = folder.join(&target.name);
-            let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-            let sizes = Sizes::of(&bytes).with_context(|| format!("read {}", path.display()))?;
-            figures.extend(sizes.figures(&format!("firmware.{}", target.name)));
-        }
-    }
-    ensure!(!figures.is_empty(), "no firmware is in the workspace");
-    Ok(figures)
-}
+/// The variable that firmware of `bench` takes its number of connections from, and two numbers:
+/// what a connection more costs is the difference. Without the variable there are four.
+const CONNECTIONS: &str = "DUSTDEVIL_CONNECTIONS";
+const MORE_CONNECTIONS: [(&str, u64); 2] = [("5", 1), ("8", 4)];
+
+/// How long a board may take to boot, and to come to rest.
+const BOOT: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_millis(300);
+
+/// Requests of one kind in the load, and connections opened one after another.
+const ROUNDS: u64 = 20;
+
+/// Keep-alive connections of the load; as many as the firmware has, and less one that is closing.
+const CLIENTS: usize = 3;
 
 /// What one firmware takes.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Sizes {
-    /// Code, constants and the initial values of statics.
-    flash_bytes: u64,
-    /// Statics, zeroed or not; the stack comes on top.
-    static_bytes: u64,
+pub(crate) struct Size {
+    /// The example.
+    pub(crate) example: &'static str,
+    /// Its ELF file.
+    pub(crate) elf: PathBuf,
+    /// Bytes of flash.
+    pub(crate) flash_bytes: u64,
+    /// Bytes of RAM without the stack.
+    pub(crate) static_bytes: u64,
+    /// Bytes of stack that the load reached.
+    pub(crate) stack_peak_bytes: u64,
+    /// Bytes that one more connection adds to the statics, where that was asked.
+    pub(crate) connection_bytes: Option<u64>,
     /// What the firmware itself names.
     named: Vec<(String, u64)>,
 }
 
-impl Sizes {
-    fn of(bytes: &[u8]) -> Result<Self> {
-        let file = ElfFile32::<Endianness>::parse(bytes)?;
-        let machine = file.elf_header().e_machine(Endianness::Little);
-        ensure!(machine == elf::EM_ARM, "the file is not for ARM");
-        let mut sizes = Self::default();
-        for section in file.sections() {
-            let SectionFlags::Elf { sh_flags, sh_type } = section.flags() else { continue };
-            let has = |flag: elf::SectionFlags| sh_flags.0 & flag.0 != 0;
-            if !has(elf::SHF_ALLOC) {
-                continue;
-            }
-            let has_bytes = sh_type != elf::SHT_NOBITS;
-            sizes.flash_bytes += if has_bytes { section.size() } else { 0 };
-            sizes.static_bytes += if has(elf::SHF_WRITE) { section.size() } else { 0 };
-        }
-        for symbol in file.symbols() {
-            let Some(key) = symbol.name().ok().and_then(key) else { continue };
-            let index = symbol.section_index().context("a budget's static lies nowhere")?;
-            let section = file.section_by_index(index)?;
-            let value = section.data_range(symbol.address(), 4)?.context("a budget is a u32")?;
-            let value = <[u8; 4]>::try_from(value).context("a budget is a u32")?;
-            sizes.named.push((key, u64::from(u32::from_le_bytes(value))));
-        }
-        sizes.named.sort();
-        Ok(sizes)
-    }
-
-    fn figures(self, prefix: &str) -> Vec<Figure> {
-        let own = [("flash_bytes", self.flash_bytes), ("static_bytes", self.static_bytes)];
-        let own = own.map(|(name, value)| (name.to_owned(), value));
-        let all = own.into_iter().chain(self.named);
+impl Size {
+    /// The figures for budgets, each key below `prefix`.
+    pub(super) fn figures(self, prefix: &str) -> Vec<Figure> {
+        let own = [
+            ("flash_bytes", Some(self.flash_bytes)),
+            ("static_bytes", Some(self.static_bytes)),
+            ("stack_peak_bytes", Some(self.stack_peak_bytes)),
+            ("connection_bytes", self.connection_bytes),
+        ];
+        let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let all = own.chain(self.named);
         all.map(|(name, value)| Figure::new(format!("{prefix}.{name}"), value as f64)).collect()
     }
 }
 
-/// `handler_bytes` from a symbol, mangled or not, that contains `BUDGET_HANDLER_BYTES`.
-fn key(symbol: &str) -> Option<String> {
-    let name = &symbol[symbol.find(BUDGET)? + BUDGET.len()..];
-    let end = name.find(|c: char| !(c.is_ascii_uppercase() || c == '_'));
-    Some(name[..end.unwrap_or(name.len())].trim_end_matches('_').to_lowercase())
+/// Builds each example that the board has, with a static address, and measures it.
+pub(crate) fn of_examples(board: &Board) -> Result<Vec<Size>> {
+    let examples = board.examples()?;
+    ensure!(!examples.is_empty(), "{} has no firmware", board.name);
+    examples.into_iter().map(|example| of_example(board, example)).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn of_example(board: &Board, example: &'static str) -> Result<Size> {
+    let elf = build(board, example)?;
+    let image = Image::read(&elf)?;
+    let connection_bytes = match example {
+        "bench" => Some(connection_bytes(board, image.static_bytes)?),
+        _ => None,
+    };
+    let peak = stack_peak(&elf, &image, example);
+    Ok(Size {
+        example,
+        elf,
+        flash_bytes: image.flash_bytes,
+        static_bytes: image.static_bytes,
+        stack_peak_bytes: peak.with_context(|| format!("the stack of {example}"))?.into(),
+        connection_bytes,
+        named: image.named,
+    })
+}
 
-    #[test]
-    fn a_budget_s_name_is_read_from_a_mangled_symbol() {
-        let table = [
-            ("_ZN5hello20BUDGET_HANDLER_BYTES17h0123456789abcdefE", Some("handler_bytes")),
-            ("_RNvCs1234_5hello20BUDGET_HANDLER_BYTES", Some("handler_bytes")),
-            ("BUDGET_HANDLER_BYTES", Some("handler_bytes")),
-            ("BUDGET_HANDLER_BYTES.llvm.123", Some("handler_bytes")),
-            ("_ZN5hello4mainE", None),
-        ];
-        for (symbol, name) in table {
-            assert_eq!(key(symbol).as_deref(), name, "{symbol}");
-        }
-    }
+/// An example's firmware, as every figure is taken of it: with the address that QEMU's network
+/// expects.
+pub(super) fn build(board: &Board, example: &str) -> Result<PathBuf> {
+    board.build(example, &Address::of_user_network(), &[])
+}
 
-    #[test]
-    fn a_file_that_is_no_firmware_fails() {
-        assert!(Sizes::of(b"not an ELF file").is_err());
+fn connection_bytes(board: &Board, of_four: u64) -> Result<u64> {
+    let mut each = None;
+    for (connections, more) in MORE_CONNECTIONS {
+        let environment = [(CONNECTIONS, connections)];
+        let elf = board.build("bench", &Address::of_user_network(), &environment)?;
+        let statics = Image::read(&elf)?.static_bytes;
+        let added = statics.checked_sub(of_four).context("more connections take less RAM")?;
+        ensure!(added > 0, "the firmware of bench does not heed {CONNECTIONS}");
+        // The linker rounds each table up, so that a single one may cost some bytes more.
+        let one = added.div_ceil(more);
+        println!("{connections} connections: {added} bytes more than 4, {one} each");
+        each = each.or(Some(one));
     }
+    each.context("no number of connections was tried")
+}
+
+/// Paints the stack, loads the board, and looks how deep it went.
+fn stack_peak(elf: &Path, image: &Image, example: &str) -> Result<u32> {
+    let stack = image.stack.context("the firmware names no top of its stack")?;
+    let network = Network::User { port: 0 };
+    let machine = Machine::of(elf).network(network).paint(stack).start()?;
+    machine.wait_for("listening on", BOOT)?;
+    let port = machine.port()?;
+    put_load(port, example).with_context(|| format!("the load; {}", machine.log()))?;
+    stack.peak(&machine)
+}
+
+/// Each route over keep-alive connections in lockstep, connections opened one after another, and
+/// what is answered with an error: an unknown path, a method that is not there, a head that is
+/// none, and a head that never ends.
+fn put_load(port: u16, example: &str) -> Result<()> {
+    let server = load::Server::new(port);
+    for path in paths(example) {
+        let server = server.path(path);
+        Shape::Lockstep { connections: CLIENTS, pipelined: 1 }.run(&server, ROUNDS)?;
+        std::thread::sleep(REST);
+        Shape::Connect.run(&server, ROUNDS)?;
+        std::thread::sleep(REST);
+    }
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(4096));
+    let requests = [
+        ("GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "404"),
+        ("DELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "405"),
+        ("GET / HTTP/1.1\r\n broken\r\n\r\n", "400"),
+        (&long, "431"),
+    ];
+    for (request, status) in requests {
+        let answer = load::ask(port, request.as_bytes())?;
+        let start = format!("HTTP/1.1 {status} ");
+        ensure!(answer.starts_with(&start), "{request:?} was answered with {answer:?}");
+    }
+    Ok(())
+}
+
+/// The paths of an example that its load asks for.
+fn paths(example: &str) -> &'static [&'static str] {
+    match example {
+        "bench" => &["/", "/json", "/user/1234"],
+        "demo" => &["/", "/style.css", "/app.js", "/status.json", "/led"],
+        _ => &["/"],
+    }
+}
+
+/// What hello costs without drivers and without a TCP stack.
+pub(super) fn of_null_board() -> Result<Vec<Figure>> {
+    cargo(15)
+        .args(["build", "--locked", "--profile", PROFILE, "--target", TARGET_BOARD])
+        .args(["-p", NULL_BOARD])
+        .run()?;
+    let folder = metadata::target_folder()?.join(TARGET_BOARD).join(PROFILE);
+    let image = Image::read(&folder.join(NULL_BOARD))?;
+    let own = [("flash_bytes", image.flash_bytes), ("static_bytes", image.static_bytes)];
+    let own = own.map(|(name, value)| (name.to_owned(), value));
+    let all = own.into_iter().chain(image.named);
+    let figure = |(name, value)| Figure::new(format!("firmware.{NULL_BOARD}.{name}"), value as f64);
+    Ok(all.map(figure).collect())
 }

@@ -53,7 +53,16 @@ const RULES: &[Rule] = &[
         dev: &["http", "std-shim", "core"],
         third_party: None,
     },
-    Rule { folder: "ci/xtask", normal: &[], linux: &[], dev: &[], third_party: None },
+    // The runner of boards depends on none of ours, so xtask builds when those do not.
+    Rule { folder: "ci/xtask", normal: &["ci/qemu"], linux: &[], dev: &[], third_party: None },
+    Rule {
+        folder: "ci/qemu",
+        normal: &[],
+        linux: &[],
+        dev: &["ci/browser", "core"],
+        third_party: None,
+    },
+    Rule { folder: "ci/icount", normal: &[], linux: &[], dev: &[], third_party: None },
     Rule { folder: "ci/browser", normal: &[], linux: &[], dev: &[], third_party: None },
     Rule { folder: "ci/fuzz", normal: &["http", "core"], linux: &[], dev: &[], third_party: None },
     Rule {
@@ -184,6 +193,7 @@ mod tests {
             ("boards/lm3s6965evb", "boards/smoltcp", Kind::Normal),
             ("boards/smoltcp", "core", Kind::Normal),
             ("std-shim", "http", Kind::Dev),
+            ("ci/xtask", "ci/qemu", Kind::Normal),
         ];
         for (from, to, kind) in table {
             assert!(one(from, "x", Some(to), kind).is_empty(), "{from} -> {to}");
@@ -204,6 +214,7 @@ mod tests {
             ("boards/smoltcp", "http", Kind::Normal),
             ("boards/lm3s6965evb", "std-shim", Kind::Normal),
             ("ci/xtask", "core", Kind::Normal),
+            ("ci/qemu", "core", Kind::Normal),
             ("tools/new", "core", Kind::Normal),
         ];
         for (from, to, kind) in table {

@@ -4,9 +4,12 @@ mod arrows;
 mod licences;
 mod tidy;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
+use crate::boards::BOARDS;
 use crate::metadata::{self, Metadata, Package};
 use crate::packages::{self, Build, PACKAGES};
 use crate::process::{Run, cargo, which};
@@ -17,6 +20,9 @@ const MINUTES: u32 = 15;
 
 /// The toolchain that `rust-version` in Cargo.toml promises.
 const MSRV: &str = "1.91";
+
+/// The feature of boards for an address that is chosen when they are built.
+const STATIC_IP: &str = "static-ip";
 
 /// What is checked.
 #[derive(clap::Args)]
@@ -32,7 +38,7 @@ enum Check {
     Packages,
     /// Who may depend on whom, and on which third parties
     Arrows,
-    /// One version of each dependency
+    /// One version of each dependency; on boards, but for those that are listed with a reason
     Duplicates,
     /// Every licence is on the list in .deny.toml
     Licences,
@@ -46,7 +52,7 @@ enum Check {
     Docs,
     /// Every combination of features builds
     Features,
-    /// Core, http and the applications build without `alloc` and without compare-and-swap
+    /// What runs on boards builds without `alloc` and without compare-and-swap
     NoAlloc,
     /// The workspace builds with the oldest Rust that it promises, where that is installed
     Msrv,
@@ -103,6 +109,18 @@ fn clippy() -> Result<()> {
             cargo(MINUTES).args(base).args(["--all-features"]).args(deny).run()?;
         }
         Ok(())
+    })?;
+    each(&[Build::Firmware], |package| {
+        // Nothing for a bare-metal target has a test harness, hence no `--all-targets`.
+        let base = ["clippy", "--locked", "--target", packages::TARGET_BOARD, "-p", &package.name];
+        let deny = ["--", "-D", "warnings"];
+        cargo(MINUTES).args(base).args(deny).run()?;
+        if package.features.contains_key(STATIC_IP) {
+            let other = ["--no-default-features", "--features", STATIC_IP];
+            let clippy = cargo(MINUTES).args(base).args(other).args(deny);
+            clippy.env("DUSTDEVIL_IP", "192.0.2.2/24").run()?;
+        }
+        Ok(())
     })
 }
 
@@ -113,6 +131,16 @@ fn docs() -> Result<()> {
         }
         cargo(MINUTES)
             .args(["doc", "--locked", "--no-deps", "--all-features", "--lib", "-p", &package.name])
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .run()
+    })?;
+    each(&[Build::Firmware], |package| {
+        if !package.has("lib") {
+            return Ok(());
+        }
+        cargo(MINUTES)
+            .args(["doc", "--locked", "--no-deps", "--lib", "-p", &package.name])
+            .args(["--target", packages::TARGET_BOARD])
             .env("RUSTDOCFLAGS", "-D warnings")
             .run()
     })
@@ -136,15 +164,41 @@ fn each(builds: &[Build], mut look: impl FnMut(&Package) -> Result<()>) -> Resul
 
 fn duplicates() -> Result<()> {
     for name in packages::NO_DUPLICATES {
-        let tree = cargo(MINUTES)
-            .args(["tree", "--locked", "--duplicates", "--edges", "normal", "--all-features"])
-            .args(["-p", name]);
-        let printed = tree.output()?;
-        if !printed.trim().is_empty() {
-            bail!("{name} has two versions of a dependency:\n{printed}");
+        let tree = duplicates_of(name, &["--all-features"])?;
+        if !tree.trim().is_empty() {
+            bail!("{name} has two versions of a dependency:\n{tree}");
+        }
+    }
+    for board in BOARDS {
+        let tree = duplicates_of(board.name, &["--target", board.target, "--depth", "0"])?;
+        let mut forced = Vec::new();
+        for own in packages::FORCED_DUPLICATES.iter().filter(|own| own.board == board.name) {
+            println!("{} has two versions of {}: {}", own.board, own.name, own.reason);
+            forced.push(own.name);
+        }
+        let wrong = unforced(&tree, &forced);
+        if !wrong.is_empty() {
+            bail!("{}, against the list in ci/xtask/src/packages.rs: {wrong:?}", board.name);
         }
     }
     Ok(())
+}
+
+fn duplicates_of(package: &str, arguments: &[&str]) -> Result<String> {
+    // What procedural macros are made of is in no library and in no firmware.
+    let edges = "normal,no-proc-macro";
+    let tree = ["tree", "--locked", "--duplicates", "--edges", edges, "-p", package];
+    cargo(MINUTES).args(tree).args(arguments).output()
+}
+
+/// What `cargo tree --duplicates --depth 0` names and the list does not, or the other way round.
+fn unforced(tree: &str, forced: &[&str]) -> Vec<String> {
+    let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+    let found: BTreeSet<&str> = names.collect();
+    let listed: BTreeSet<&str> = forced.iter().copied().collect();
+    let new = found.difference(&listed).map(|name| format!("{name} is there in two versions"));
+    let gone = listed.difference(&found).map(|name| format!("{name} is listed and not there"));
+    new.chain(gone).collect()
 }
 
 fn features() -> Result<()> {
@@ -212,6 +266,14 @@ fn msrv() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duplicate_is_listed_or_fails() {
+        let tree = "nb v0.1.3\n\nnb v1.1.0\n";
+        assert!(unforced(tree, &["nb"]).is_empty());
+        assert_eq!(unforced(tree, &[]), ["nb is there in two versions"]);
+        assert_eq!(unforced("", &["nb"]), ["nb is listed and not there"]);
+    }
 
     #[test]
     fn every_combination_of_features_is_a_subset() {

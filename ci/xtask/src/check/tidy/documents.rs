@@ -51,12 +51,13 @@ pub(super) fn changelog(text: &str) -> Vec<Finding> {
     findings
 }
 
-/// The first block of README.md that holds an application is the file that it says it is, `code`;
-/// the module's documentation may be left out.
-pub(super) fn hello(text: &str, code: &str) -> Vec<Finding> {
-    let quoted = rust_blocks(text).find(|(_, block)| block.contains(&"#![no_std]"));
+/// The first block of README.md with the line `mark` is the file that it says it is, `path` with
+/// the text `code`; the module's documentation may be left out.
+pub(super) fn quote(text: &str, mark: &str, path: &str, code: &str) -> Vec<Finding> {
+    let quoted = rust_blocks(text).find(|(_, block)| block.contains(&mark));
     let Some((at, block)) = quoted else {
-        return vec![Finding::new(0, "shows no application: a block of Rust with `#![no_std]`")];
+        let what = format!("does not show {path}: there is no block of Rust with `{mark}`");
+        return vec![Finding::new(0, what)];
     };
     let code: Vec<&str> = without_header(code.lines());
     let quoted = without_header(block.iter().copied());
@@ -67,7 +68,7 @@ pub(super) fn hello(text: &str, code: &str) -> Vec<Finding> {
         Some(line) => {
             let left_out = block.len() - quoted.len();
             let is = code.get(line).copied().unwrap_or("at its end");
-            let what = format!("examples/hello/src/lib.rs differs: it is `{is}` there");
+            let what = format!("{path} differs: it is `{is}` there");
             vec![Finding::new(at + left_out + line, what)]
         }
     }
@@ -129,8 +130,9 @@ mod tests {
         let code = "//! Hello.\n#![no_std]\n\npub struct App;\n";
         let quoting =
             |block: &str| format!("# A\n\n```rust\nfn b() {{}}\n```\n```rust\n{block}```\n");
-        assert_eq!(hello(&quoting(code), code), []);
-        assert_eq!(hello(&quoting(&code["//! Hello.\n".len()..]), code), []);
+        let found = |text: &str| quote(text, "#![no_std]", "hello.rs", code);
+        assert_eq!(found(&quoting(code)), []);
+        assert_eq!(found(&quoting(&code["//! Hello.\n".len()..])), []);
         let table = [
             (code.replace("App;", "Application;"), 9),
             (code.replace("\n\n", "\n"), 8),
@@ -139,9 +141,10 @@ mod tests {
             (code.replace("#![no_std]\n", ""), 0),
         ];
         for (block, line) in table {
-            let found = hello(&quoting(&block), code);
+            let found = found(&quoting(&block));
             assert_eq!(found.len(), 1, "{block}");
             assert_eq!(found[0].line, line, "{block}");
+            assert!(found[0].what.contains("hello.rs"), "{}", found[0].what);
         }
     }
 
