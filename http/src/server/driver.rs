@@ -58,6 +58,8 @@ pub(super) struct Driver<'r, 'p, P: Transport, F: Future, H, const STOPS: bool> 
     listener: Option<Token>,
     /// The listener has connections that found no room.
     pub(super) accept_pending: bool,
+    /// The world has no handle for one that waits.
+    exhausted: bool,
     /// Requests wait for a slot since then, and all slots' progress is counted since then.
     pub(super) pressed_since: Option<Instant>,
     /// When what is left is aborted, once the server drains.
@@ -106,6 +108,7 @@ where
             wakers,
             listener: Some(listener),
             accept_pending: false,
+            exhausted: false,
             pressed_since: None,
             stop_deadline: None,
             now: reactor.now(),
@@ -207,6 +210,11 @@ where
 
     // ---- accepting, and making room for it
 
+    /// Somebody has, or waits for, a place that there is not: who is answered is to leave.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.exhausted || self.open > self.shared.capacity.connections
+    }
+
     fn accept(&mut self) {
         let Some(listener) = self.listener else { return };
         self.accept_pending = false;
@@ -219,18 +227,22 @@ where
             }
             match self.reactor.accept(listener, self.group) {
                 Ok((token, _)) => {
+                    self.exhausted = false;
                     self.open += 1;
                     self.common.stats.opened();
                     self.enter(token, Phase::Fresh);
                 }
-                Err(nb::Error::WouldBlock) => return,
+                Err(nb::Error::WouldBlock) => {
+                    (self.accept_pending, self.exhausted) = (false, false);
+                    return;
+                }
                 Err(nb::Error::Other(error)) => {
                     if !error.is_exhaustion() {
                         log::warn!("accept: {error}");
                         break;
                     }
                     // No descriptor or socket is left: one is made free, or this is tried again.
-                    self.accept_pending = true;
+                    (self.accept_pending, self.exhausted) = (true, true);
                     if !self.make_room() {
                         self.lists.arm(self.now + self.patience());
                         return;

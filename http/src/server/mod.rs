@@ -48,13 +48,15 @@ use tables::Shared;
 pub struct Capacity {
     /// Connections at once. Full: one more is accepted, and the one that is idle longest is shed
     /// for it; if none is, others wait in the listener's backlog until one is idle or has used up
-    /// a second of patience (see [`Limits::patience_ms`]).
+    /// a second of patience (see [`Limits::patience_ms`]), and who is answered meanwhile is told
+    /// `Connection: close`.
     pub connections: usize,
     /// Requests in work at once: each takes a slot with room for the largest handler's future.
     /// Full: a request waits, at most [`Limits::queue_ms`], then it is answered 503.
     pub requests: usize,
     /// Buffers for heads; at least one more than `requests`. Heads that have not arrived whole
-    /// hold at most `heads - requests` of them: the next one evicts the oldest (408).
+    /// hold at most `heads - requests` of them: the next one evicts the oldest (408), once that
+    /// had a quarter of [`Limits::patience_ms`].
     pub heads: usize,
     /// Bytes of each head buffer, a multiple of 8: the longest head (beyond: 431), the table of
     /// its fields (8 bytes each), and what was pipelined behind it.
@@ -91,7 +93,7 @@ impl Capacity {
         requests: 2,
         heads: 3,
         head_bytes: 1024,
-        fields: 16,
+        fields: 24,
         body_bytes: 512,
         out_bytes: 1024,
         other_sources: 0,

@@ -193,10 +193,12 @@ where
                 break;
             }
         }
-        while !self.shared.heads.is_full() {
-            let Some(index) = self.lists.list(Phase::AwaitHead).front() else { break };
+        while let Some(index) = self.lists.list(Phase::AwaitHead).front() {
             let Some(token) = self.reactor.token_at(index as usize) else { break };
             self.begin_head(token);
+            if self.lists.list(Phase::AwaitHead).front() == Some(index) {
+                break;
+            }
         }
         if !self.lists.list(Phase::AwaitSlot).is_empty() && !self.shared.answers.is_full() {
             // One who has just come pushed another out: its slot is given away next turn.

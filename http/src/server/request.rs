@@ -12,6 +12,7 @@ use dustdevil_core::list;
 use dustdevil_core::nb;
 use dustdevil_core::poller::{Readiness, Token, Transport};
 use dustdevil_core::reactor::Close;
+use dustdevil_core::time::Duration;
 
 use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
@@ -166,7 +167,8 @@ where
     }
 
     /// Waits for the rest of a head. Heads under way hold a bounded share of the buffers: beyond
-    /// it the oldest is ended, so that a head which arrives whole always finds one.
+    /// it the oldest is ended, unless it has just begun, so that a head which arrives whole finds
+    /// one.
     fn await_head(&mut self, token: Token, entry: &HeadEntry<'_>) {
         let connection = self.connection(token);
         if connection.phase() != Phase::Head {
@@ -180,9 +182,21 @@ where
     }
 
     /// Ends who holds a head buffer without being ready to be answered: the oldest whose head has
-    /// not arrived whole, else the oldest that waits for a slot and whose body has not.
+    /// not arrived whole, once it had time for that, else the oldest that waits for a slot and
+    /// whose body has not.
+    ///
+    /// Time: a kernel sends no segment of more than half its peer's window, so that a browser's
+    /// head comes to a board in pieces, and none of them is slow. The more wait for each buffer,
+    /// the less time there is.
     fn evict_head(&mut self) -> bool {
-        let oldest = self.lists.list(Phase::Head).front().or_else(|| self.first_waiting(false));
+        let waiting = self.lists.list(Phase::AwaitHead).len() + 1;
+        let rounds = waiting.div_ceil(self.shared.capacity.heads) as u32;
+        let grace = Duration::from_millis(u64::from(self.common.limits.patience_ms / 4 / rounds));
+        let oldest = if self.lists.list(Phase::Head).is_empty() {
+            self.first_waiting(false)
+        } else {
+            self.lists.overstayed(Phase::Head, self.now, grace)
+        };
         let Some(token) = oldest.and_then(|index| self.reactor.token_at(index as usize)) else {
             return false;
         };

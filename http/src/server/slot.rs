@@ -142,6 +142,9 @@ where
         let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else {
             return false;
         };
+        if self.is_crowded() {
+            self.ask_to_leave(entry);
+        }
         let task = answer.task();
         let waker = self.waker(answer);
         for _ in 0..POLLS_IN_A_ROW_MAX {
@@ -173,6 +176,16 @@ where
         }
         self.run_next_turn(answer);
         false
+    }
+
+    /// Somebody waits for this connection's place: unless its peer has sent more already, its
+    /// response says that nothing follows.
+    #[cold]
+    fn ask_to_leave(&self, entry: &HeadEntry<'_>) {
+        let mut conn = entry.conn.borrow_mut();
+        if entry.start.get() == entry.end.get() && !conn.send_started() {
+            conn.close_after();
+        }
     }
 
     /// Reads more of a request's body into the slot's buffer.

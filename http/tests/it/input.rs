@@ -30,7 +30,7 @@ fn told(record: &Record) -> (Vec<u16>, Duration) {
 fn what_cannot_be_read_is_answered_and_closed_at_once() {
     let limits = Limits { body_bytes_max: 1_000, server_name: "", ..Limits::DEFAULT };
     let long = [b'x'; 2_000];
-    let many: Vec<u8> = (0..17).flat_map(|n| format!("F{n}: v\r\n").into_bytes()).collect();
+    let many: Vec<u8> = (0..25).flat_map(|n| format!("F{n}: v\r\n").into_bytes()).collect();
     let head = b"GET /plain HTTP/1.1\r\nHost: a\r\n";
     let chunked = b"POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     for (name, bytes, status) in [

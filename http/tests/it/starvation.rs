@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use dustdevil_core::sim::Faults;
+use dustdevil_core::sim::{Faults, Record, Script};
 use dustdevil_core::time::Duration;
 use dustdevil_http::Capacity;
 
@@ -93,6 +93,43 @@ fn a_good_client_is_served_within_two_seconds_of_a_crowd_of_slow_ones() {
         }
     }
     assert!(starved.is_empty(), "{starved:#?}");
+}
+
+/// Heads that come in two pieces at the same moment are not slow, although there are more of them
+/// than may be under way: a browser's head comes so to a board with a small window.
+#[test]
+fn heads_in_two_pieces_at_once_are_all_served() {
+    for clients in 2..=4 {
+        let mut scene = Scene::calm();
+        scene.setup.capacity = Capacity { requests: 2, heads: 3, ..scene.setup.capacity };
+        let (first, second) = crate::util::GET.split_at(9);
+        let records = Vec::from_iter((0..clients).map(|n| {
+            let script = Script::new("two pieces").send(first).wait(ms(100)).send(second);
+            scene.script(ms(n), script.expect_contains(b"200 OK", ms(300)).fin())
+        }));
+        let report = scene.run();
+        assert!(records.iter().all(|record| record.outcome().is_finished), "{clients}");
+        assert_eq!(report.stats.shed, 0, "{clients}");
+    }
+}
+
+/// With every connection in work and one more, who is answered is told to leave, and so meets no
+/// connection that was shed when it asks again; with room for all, nobody is.
+#[test]
+fn who_is_answered_while_others_wait_is_told_to_leave() {
+    for (clients, leave) in [(2, false), (4, true)] {
+        let mut scene = Scene::calm();
+        scene.setup.capacity =
+            Capacity { connections: 2, requests: 3, heads: 4, ..scene.setup.capacity };
+        let records = Vec::from_iter((0..clients).map(|n| {
+            let script = Script::new("in work").send(b"GET /slow/500 HTTP/1.1\r\nHost: a\r\n\r\n");
+            scene.script(ms(n), script.expect_contains(b"200 OK", secs(2)).fin())
+        }));
+        scene.run();
+        assert!(records.iter().all(|record| record.outcome().is_finished), "{clients}");
+        let told = |record: &Record| record.outcome().text().contains("Connection: close");
+        assert_eq!(records.iter().any(told), leave, "{clients}");
+    }
 }
 
 /// Patience is for each: a body that comes a moment after its request got a slot is waited for,
