@@ -20,6 +20,7 @@
 mod pool;
 mod transport;
 
+use core::cell::Cell;
 use core::net::Ipv4Addr;
 
 use dustdevil_core::memory::Block;
@@ -36,7 +37,7 @@ use crate::device::{BUFFER_BYTES, Device};
 use crate::hold::{HELD_MAX, Held, Hold};
 use crate::nic::{Nic, Park};
 use crate::segment::{self, Kind};
-use crate::slot::Slot;
+use crate::slot::{Slot, State};
 use pool::Listener;
 
 pub use crate::hold::{HELD_BYTES_MAX, HELD_FOR, HELD_MAX as REQUESTS_HELD_MAX};
@@ -57,6 +58,9 @@ const STUCK: Duration = Duration::from_micros(200);
 pub struct Net<'m, N, P> {
     device: Device<'m, N>,
     park: P,
+    /// The present as it was asked for last: the reactor asks at the beginning of each turn, so a
+    /// poll need not.
+    seen: Cell<Instant>,
     stack: &'m mut Stack<'m>,
 }
 
@@ -112,7 +116,7 @@ impl<'m, N: Nic, P: Park> Net<'m, N, P> {
         let now = park.now();
         let mut device = Device::new(nic, memory.bytes(BUFFER_BYTES));
         let stack = Stack::new(&mut device, &mut memory, capacity, addressing, seed, now);
-        Self { device, park, stack: memory.place(stack) }
+        Self { device, park, seen: Cell::new(now), stack: memory.place(stack) }
     }
 
     /// The own address, once there is one.
@@ -206,7 +210,9 @@ impl<'m, N: Nic, P: Park> Net<'m, N, P> {
 
 impl<N: Nic, P: Park> Clock for Net<'_, N, P> {
     fn now(&self) -> Instant {
-        self.park.now()
+        let now = self.park.now();
+        self.seen.set(now);
+        now
     }
 
     fn unix_seconds(&self) -> Option<u64> {
@@ -227,9 +233,9 @@ impl<N: Nic, P: Park> Poller for Net<'_, N, P> {
     ) -> Result<(), Error> {
         let deadline = deadline.unwrap_or(Instant::MAX);
         let (mut news, mut budget) = (false, FRAMES_PER_POLL_MAX);
+        self.stack.now = self.seen.get();
         loop {
-            let now = self.park.now();
-            self.stack.now = now;
+            let now = self.stack.now;
             let mut more = false;
             if self.stack.dirty || self.stack.stack_due <= now {
                 more = self.stack.egress(&mut self.device);
@@ -252,6 +258,7 @@ impl<N: Nic, P: Park> Poller for Net<'_, N, P> {
             if until > now && self.park(until, wakes) {
                 return Ok(());
             }
+            self.stack.now = self.now();
         }
     }
 }
@@ -309,7 +316,10 @@ impl<'m> Stack<'m> {
     fn egress<N: Nic>(&mut self, device: &mut Device<'_, N>) -> bool {
         let now = stack_time(self.now);
         self.dirty = false;
-        self.changed |= self.slots.iter().any(Slot::is_ending);
+        // What ends by sending is a reset, and what ends by itself is TIME-WAIT.
+        let is_due = self.stack_due <= self.now;
+        let ends = |slot: &Slot| slot.state == State::Aborting || (is_due && slot.is_ending());
+        self.changed |= self.slots.iter().any(ends);
         for _ in 0..PASSES_PER_EGRESS_MAX {
             let sent = self.interface.poll_egress(now, device, &mut self.sockets);
             let due = self.interface.poll_at(now, &self.sockets);

@@ -48,8 +48,8 @@ impl Stack<'_> {
         let takes_it = |slot: &Slot| {
             let socket = self.sockets.get::<tcp::Socket<'_>>(slot.handle);
             // A closed socket that has a RST to send still knows its peer, and takes nothing.
-            let is_its = socket.is_open() && flow.is_of(socket);
-            is_its || (socket.is_listening() && slot.port == flow.port)
+            let listens = socket.is_listening() && slot.port == flow.port;
+            listens || (socket.is_open() && flow.is_of(socket))
         };
         !self.slots.iter().any(takes_it)
     }
