@@ -40,7 +40,7 @@ pub(crate) const PACKAGES: &[Entry] = &[
     entry("dustdevil-core", Build::Host, &["sim"]),
     entry("dustdevil-std", Build::Host, &[]),
     entry("dustdevil-http", Build::Host, &[]),
-    entry("dustdevil-smoltcp", Build::Host, &[]),
+    entry("dustdevil-smoltcp", Build::Host, &["dhcp", "ping"]),
     entry("hello", Build::Host, &[]),
     entry("bench", Build::Host, &[]),
     entry("demo", Build::Host, &[]),

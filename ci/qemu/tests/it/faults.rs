@@ -1,4 +1,4 @@
-//! A panic and a stack overflow are told by name, and the board starts again.
+//! A panic and a stack overflow are told by name, and the board starts again; and it checks itself.
 
 use std::time::Duration;
 
@@ -23,6 +23,15 @@ fn assert_told(bin: &str, words: &[&str]) {
             assert!(line.contains(word), "boot {boot}: {word} is not in: {line}");
         }
     }
+}
+
+/// What of the board is assembly, or counts over wraps, is compared with what is plain.
+#[test]
+fn the_board_checks_itself() {
+    let firmware = built("self-check", &Address::fixed("192.0.2.2/24", None));
+    let machine = Machine::of(&firmware).start().expect("QEMU");
+    let line = machine.wait_for("SELF CHECK OK", Duration::from_secs(60));
+    line.unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 #[test]
