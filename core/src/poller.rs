@@ -339,6 +339,24 @@ pub trait Transport: Poller {
         self.write(io, data)
     }
 
+    /// Writes a prefix of `head` and, behind it, of `rest`: how much of both together, at least 1.
+    /// `head` may be empty, `rest` is not. As two writes, the first as
+    /// [`write_whole`](Self::write_whole), where the world has nothing better (`writev`).
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    fn write_vectored(&mut self, io: Io, head: &[u8], rest: &[u8]) -> nb::Result<usize, Error> {
+        if head.is_empty() {
+            return self.write(io, rest);
+        }
+        let taken = self.write_whole(io, head)?;
+        if taken < head.len() {
+            return Ok(taken);
+        }
+        // What was taken stays taken; whatever stands in the way is met again by the next call.
+        Ok(taken + self.write(io, rest).unwrap_or(0))
+    }
+
     /// Sends FIN after what was written; reading goes on.
     fn shutdown(&mut self, io: Io);
 

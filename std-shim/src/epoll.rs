@@ -54,6 +54,7 @@
 //! ```
 
 use std::cell::Cell;
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -66,7 +67,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketAddrAny, sockopt};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny, sockopt};
 use rustix::process::{Resource, getrlimit};
 
 use crate::clock::Monotonic;
@@ -175,6 +176,30 @@ impl Epoll {
             match make() {
                 Err(errno) if socket::out_of_resources(errno) && self.lingering.close_oldest() => {}
                 made => return made.map_err(error),
+            }
+        }
+    }
+
+    /// Sends by `send` until that tells something.
+    #[inline]
+    fn send(
+        &mut self,
+        io: Io,
+        send: impl Fn(&OwnedFd) -> Result<usize, Errno>,
+    ) -> nb::Result<usize, Error> {
+        let (connection, state) = self.table.entry(io).ok_or(Error::STALE)?;
+        loop {
+            match send(connection) {
+                Ok(length) => {
+                    state.written(self.turn);
+                    return Ok(length);
+                }
+                Err(Errno::AGAIN) => return Err(nb::Error::WouldBlock),
+                Err(Errno::INTR) => {}
+                Err(errno) => {
+                    state.set(State::ENDED, true);
+                    return Err(nb::Error::Other(error(errno)));
+                }
             }
         }
     }
@@ -328,21 +353,16 @@ impl Transport for Epoll {
 
     fn write(&mut self, io: Io, data: &[u8]) -> nb::Result<usize, Error> {
         debug_assert!(!data.is_empty(), "an empty write makes no progress");
-        let (connection, state) = self.table.entry(io).ok_or(Error::STALE)?;
-        loop {
-            match rustix::net::send(connection, data, SendFlags::NOSIGNAL) {
-                Ok(length) => {
-                    state.written(self.turn);
-                    return Ok(length);
-                }
-                Err(Errno::AGAIN) => return Err(nb::Error::WouldBlock),
-                Err(Errno::INTR) => {}
-                Err(errno) => {
-                    state.set(State::ENDED, true);
-                    return Err(nb::Error::Other(error(errno)));
-                }
-            }
-        }
+        self.send(io, |connection| rustix::net::send(connection, data, SendFlags::NOSIGNAL))
+    }
+
+    /// One `sendmsg`: as `writev`, but without a SIGPIPE.
+    fn write_vectored(&mut self, io: Io, head: &[u8], rest: &[u8]) -> nb::Result<usize, Error> {
+        let parts = [IoSlice::new(head), IoSlice::new(rest)];
+        self.send(io, |connection| {
+            let mut nothing = SendAncillaryBuffer::default();
+            rustix::net::sendmsg(connection, &parts, &mut nothing, SendFlags::NOSIGNAL)
+        })
     }
 
     fn shutdown(&mut self, io: Io) {

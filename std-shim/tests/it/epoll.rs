@@ -98,6 +98,26 @@ fn a_full_pipe_would_block_until_the_peer_reads() {
     assert!(world.epoll.write(io, &data).is_ok());
 }
 
+/// Head and body in one call, and a part of both when there is no room for more.
+#[test]
+fn two_places_are_written_as_one() {
+    let mut world = World::new();
+    let (io, mut peer) = world.pair();
+    assert_eq!(world.epoll.write_vectored(io, b"head ", b"body"), Ok(9));
+    assert_eq!(world.epoll.write_vectored(io, b"", b" rest"), Ok(5));
+    let mut received = [0; 14];
+    peer.read_exact(&mut received).unwrap();
+    assert_eq!(&received, b"head body rest");
+
+    let body = vec![b'b'; 64 * 1024 * 1024];
+    let taken = world.epoll.write_vectored(io, b"head", &body).unwrap();
+    assert!((5..4 + body.len()).contains(&taken), "{taken} bytes at once");
+    assert_eq!(world.epoll.write_vectored(io, b"", &body), Err(WouldBlock));
+    let mut received = vec![0; taken];
+    peer.read_exact(&mut received).unwrap();
+    assert!(received.starts_with(b"headb") && received.ends_with(b"bb"));
+}
+
 #[test]
 fn half_a_close_is_not_the_end() {
     let mut world = World::new();

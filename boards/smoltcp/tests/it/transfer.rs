@@ -104,6 +104,22 @@ fn write_whole_takes_a_part_of_what_no_buffer_holds() {
     assert!((1..=1_024).contains(&taken));
 }
 
+/// A head and a body that lies elsewhere leave in one segment; what does not fit waits.
+#[test]
+fn two_places_are_written_as_one() {
+    let mut s = Scene::new();
+    let io = s.connected(40_000);
+    assert_eq!(s.net.write_vectored(io, b"head ", b"body"), Ok(9));
+    s.settle();
+    recv!(s, ACK 40_000, *b"head body");
+    send!(s, ACK 40_000);
+    s.settle();
+    assert_eq!(s.net.write_vectored(io, &[b'h'; 24], &[b'b'; 3_000]), Ok(1_024));
+    assert_eq!(s.net.write_vectored(io, b"", b"b"), Err(nb::Error::WouldBlock));
+    s.settle();
+    assert_eq!(take(&mut s, 40_000).len(), 1_024);
+}
+
 #[test]
 fn a_zero_window_is_probed_and_the_rest_follows_when_it_opens() {
     let mut s = Scene::new();
