@@ -151,6 +151,21 @@ impl<'c> Handle<'c> {
         operations::write(&self, token, data, World::write)
     }
 
+    /// As [`write`](Self::write), by [`Transport::write_vectored`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_vectored(
+        self,
+        token: Token,
+        head: &[u8],
+        rest: &[u8],
+    ) -> nb::Result<usize, Error> {
+        operations::write(&self, token, rest, |world, io, rest| {
+            world.write_vectored(io, head, rest)
+        })
+    }
+
     /// The sticky bits of a source; none for a stale token.
     pub fn readiness(self, token: Token) -> Readiness {
         self.reactor.state().readiness(token)

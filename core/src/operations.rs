@@ -39,6 +39,7 @@ pub(crate) trait World {
     fn connect(&mut self, to: SocketAddr) -> Result<Io, Error>;
     fn read(&mut self, io: Io, buf: &mut [u8]) -> nb::Result<usize, Error>;
     fn write(&mut self, io: Io, data: &[u8]) -> nb::Result<usize, Error>;
+    fn write_vectored(&mut self, io: Io, head: &[u8], rest: &[u8]) -> nb::Result<usize, Error>;
     fn shutdown(&mut self, io: Io);
     fn close(&mut self, io: Io);
     fn abort(&mut self, io: Io);
@@ -75,6 +76,10 @@ impl<P: Transport> World for P {
     #[inline]
     fn write(&mut self, io: Io, data: &[u8]) -> nb::Result<usize, Error> {
         self.write(io, data)
+    }
+    #[inline]
+    fn write_vectored(&mut self, io: Io, head: &[u8], rest: &[u8]) -> nb::Result<usize, Error> {
+        self.write_vectored(io, head, rest)
     }
     #[inline]
     fn shutdown(&mut self, io: Io) {

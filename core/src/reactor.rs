@@ -243,19 +243,6 @@ impl<'m, P: Transport> Reactor<'m, P> {
         operations::write(self, token, data, P::write_whole)
     }
 
-    /// As [`write`](Self::write), by [`Transport::write_vectored`].
-    ///
-    /// # Errors
-    /// The poller's, or [`Error::STALE`].
-    pub fn write_vectored(
-        &self,
-        token: Token,
-        head: &[u8],
-        rest: &[u8],
-    ) -> nb::Result<usize, Error> {
-        operations::write(self, token, rest, |world, io, rest| world.write_vectored(io, head, rest))
-    }
-
     /// Sends FIN after what was written; reading goes on. A stale token does nothing.
     pub fn shutdown(&self, token: Token) {
         operations::shutdown(self, token);

@@ -338,6 +338,7 @@ impl<'m> State<'m> {
                 return Some(Event { token, ready: source.ready() });
             }
             self.sources.release(index);
+            self.metrics.set_sources(self.sources.len());
         }
     }
 

@@ -1,8 +1,21 @@
 //! What may go wrong in a simulated world, how often, and how badly.
 //!
-//! Everything here but [`drop_event_permille`](Faults::drop_event_permille) is something that the
+//! Everything here but [`drop_event_permille`](Faults::drop_event_permille) and
+//! [`clock_back_permille`](Faults::clock_back_permille) is something that the
 //! [contract](crate::poller) allows a poller, or that a network does to a connection. Code that
 //! breaks under any of it is wrong.
+//!
+//! | what goes wrong | by |
+//! |---|---|
+//! | splits | `segment_bytes`, `short_read_permille`, `short_write_permille` |
+//! | delays | `latency_us`, `jitter_us`, `late_event_permille`, `lose_syn_permille` |
+//! | resets, and ends at any byte | `reset_permille`, `reset_eats_unread_permille`; the peers |
+//! | full windows | `window_bytes`, down to a single one; peers that stop reading |
+//! | nothing left | `handles_max`, `accept_fail_permille`; small tables above |
+//! | clocks | `clock_jump_permille`, `clock_back_permille`, `stall_permille`, `turn_us`, \
+//!   `deadline_unit_us`, `interrupt_permille` |
+//! | edges | `spurious_event_permille`, `stale_event_permille`, `repeated_event_permille`, \
+//!   `split_event_permille`, `spurious_wake_permille`, `would_block_permille`, `events_per_poll` |
 //!
 //! Layer: stands on [`Rng`] alone.
 //!
@@ -38,6 +51,13 @@ pub struct Faults {
     pub spurious_event_permille: u16,
     /// A poll reports something under the token of a source that is closed.
     pub stale_event_permille: u16,
+    /// An event is reported once more, up to `late_event_us` later, as by a level-triggered poller.
+    pub repeated_event_permille: u16,
+    /// An event of several bits comes as several events: `WRITE` before `READ` or behind it,
+    /// `CLOSED` behind both, `GONE` behind `CLOSED`.
+    pub split_event_permille: u16,
+    /// A poll finds a wake flag raised for which there is no reason.
+    pub spurious_wake_permille: u16,
     /// An event comes later than what it reports, by up to `late_event_us`.
     pub late_event_permille: u16,
     /// How late a late event is.
@@ -50,6 +70,21 @@ pub struct Faults {
     pub deadline_unit_us: u64,
     /// How long the reactor's own work between two polls takes.
     pub turn_us: (u64, u64),
+    /// The reactor does not run for `stall_us`, while its peers do: a machine that is overloaded,
+    /// or stopped by a debugger. Every deadline in that time is met late.
+    pub stall_permille: u16,
+    /// How long that lasts.
+    pub stall_us: (u64, u64),
+    /// The reactor's clock goes forward by `clock_jump_us` between two turns, and nobody else's
+    /// does: a machine that was suspended together with its network.
+    pub clock_jump_permille: u16,
+    /// How far it goes.
+    pub clock_jump_us: (u64, u64),
+    /// **Breaks the contract**: the reactor's clock goes back by `clock_back_us`. The reactor holds
+    /// it until it has caught up, so that everything is late by that and nothing is lost.
+    pub clock_back_permille: u16,
+    /// How far it goes back.
+    pub clock_back_us: (u64, u64),
     /// A connection that the network resets at some moment, for both ends.
     pub reset_permille: u16,
     /// When that happens, after the connection was asked for.
@@ -81,12 +116,21 @@ impl Faults {
         write_whole_waits: false,
         spurious_event_permille: 0,
         stale_event_permille: 0,
+        repeated_event_permille: 0,
+        split_event_permille: 0,
+        spurious_wake_permille: 0,
         late_event_permille: 0,
         late_event_us: (0, 0),
         events_per_poll: (64, 64),
         interrupt_permille: 0,
         deadline_unit_us: 1,
         turn_us: (0, 0),
+        stall_permille: 0,
+        stall_us: (0, 0),
+        clock_jump_permille: 0,
+        clock_jump_us: (0, 0),
+        clock_back_permille: 0,
+        clock_back_us: (0, 0),
         reset_permille: 0,
         reset_after_us: (0, 0),
         reset_eats_unread_permille: 0,
@@ -97,7 +141,9 @@ impl Faults {
         drop_event_permille: 0,
     };
 
-    /// Everything at once that the contract allows, resets included.
+    /// Everything at once that the contract allows, resets included, but for clocks that jump,
+    /// reactors that stall and windows of a few bytes: under those the deadlines of a server are
+    /// not its peers' fault. [`extreme`](Self::extreme) has them.
     pub const fn harsh() -> Self {
         Self {
             latency_us: (1, 80_000),
@@ -110,6 +156,9 @@ impl Faults {
             write_whole_waits: true,
             spurious_event_permille: 200,
             stale_event_permille: 200,
+            repeated_event_permille: 100,
+            split_event_permille: 300,
+            spurious_wake_permille: 100,
             late_event_permille: 200,
             late_event_us: (1, 20_000),
             events_per_poll: (1, 4),
@@ -123,7 +172,7 @@ impl Faults {
             accept_fail_permille: 100,
             handles_max: usize::MAX,
             linger_us: 2_000_000,
-            drop_event_permille: 0,
+            ..Self::NONE
         }
     }
 
@@ -158,6 +207,43 @@ impl Faults {
             faults.late_event_us = harsh.late_event_us;
         }
         faults.reset_after_us = harsh.reset_after_us;
+        choose!(repeated_event_permille, split_event_permille, spurious_wake_permille);
         faults
+    }
+
+    /// As [`seeded`](Self::seeded), and in about every second world one or more of the rare things:
+    /// the reactor stalls, its clock jumps by seconds or by hours or goes back, windows hold a few
+    /// bytes or one, and there are handles for a few connections alone.
+    pub fn extreme(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0xe87e_2e3e);
+        let mut faults = Self::seeded(seed);
+        let mut is_on = || rng.range(0, 7) == 0;
+        if is_on() {
+            (faults.stall_permille, faults.stall_us) = (5, (1_000, 4_000_000));
+        }
+        if is_on() {
+            (faults.clock_jump_permille, faults.clock_jump_us) = (5, (1_000, 20_000_000));
+        }
+        if is_on() {
+            let (hour_us, day_us) = (3_600_000_000, 86_400_000_000);
+            (faults.clock_jump_permille, faults.clock_jump_us) = (1, (hour_us, day_us));
+        }
+        if is_on() {
+            (faults.clock_back_permille, faults.clock_back_us) = (5, (1_000, 2_000_000));
+        }
+        if is_on() {
+            faults.window_bytes = (1, 8);
+        }
+        if is_on() {
+            faults.handles_max = rng.range(1, 8) as usize;
+        }
+        faults
+    }
+
+    /// Whether a server under these may miss a deadline of its own, or its peers one of theirs,
+    /// although both do what they should: then nobody can be promised an answer.
+    pub const fn bends_time(&self) -> bool {
+        let permille = [self.stall_permille, self.clock_jump_permille, self.clock_back_permille];
+        permille[0] != 0 || permille[1] != 0 || permille[2] != 0 || self.window_bytes.0 < 32
     }
 }

@@ -24,6 +24,8 @@ use crate::poller::{Readiness, Token};
 
 /// A SYN is sent this often before its sender gives up.
 const SYN_ATTEMPTS_MAX: u32 = 6;
+/// The world's time between two jumps of a clock: without it one that goes back would stand still.
+const BEND_GAP_US: u64 = 5_000_000;
 /// How many closed sources' tokens are remembered for late events.
 const STALE_TOKENS: usize = 16;
 
@@ -87,6 +89,10 @@ pub(super) struct State {
     pub(super) seed: u64,
     pub(super) start_us: u64,
     pub(super) now_us: u64,
+    /// How far the reactor's clock is ahead of the world's, or behind it.
+    pub(super) clock_ahead_us: i64,
+    /// When that may change next.
+    bends_at_us: u64,
     sequence: u64,
     queue: BTreeMap<(u64, u64), Happening>,
     pub(super) rng: Rng,
@@ -126,6 +132,8 @@ impl State {
             seed,
             start_us,
             now_us: start_us,
+            clock_ahead_us: 0,
+            bends_at_us: 0,
             sequence: 0,
             queue: BTreeMap::new(),
             rng: Rng::new(seed),
@@ -411,6 +419,35 @@ impl State {
     }
 
     fn report(&mut self, token: Token, ready: Readiness) {
+        if self.rng.hits(self.faults.split_event_permille) {
+            self.report_parts(token, ready);
+        }
+        self.report_whole(token, ready);
+        if self.rng.hits(self.faults.repeated_event_permille) {
+            let late_us = self.rng.range(0, self.faults.late_event_us.1);
+            self.after(late_us, Happening::Report { token, ready });
+        }
+    }
+
+    /// Reports bits one by one before all of them are, as far as one may be set without another.
+    fn report_parts(&mut self, token: Token, ready: Readiness) {
+        let mut parts = [Readiness::READ, Readiness::WRITE];
+        if self.rng.range(0, 1) == 1 {
+            parts.swap(0, 1);
+        }
+        let closed = if ready.intersects(Readiness::GONE) {
+            Readiness::READ | Readiness::CLOSED
+        } else {
+            Readiness::NONE
+        };
+        for part in [parts[0], parts[1], closed] {
+            if part != Readiness::NONE && ready.contains(part) && part != ready {
+                self.report_whole(token, part);
+            }
+        }
+    }
+
+    fn report_whole(&mut self, token: Token, ready: Readiness) {
         if self.rng.hits(self.faults.drop_event_permille) {
             note!(self, "event {ready:?} of {} is dropped, on purpose", token.index());
         } else if self.rng.hits(self.faults.late_event_permille) {
@@ -426,6 +463,36 @@ impl State {
     pub(super) fn disprove(&mut self, io: u32, ready: Readiness) {
         if let Some(Some(source)) = self.sources.get_mut(io as usize) {
             source.reported = source.reported.without(ready);
+        }
+    }
+
+    /// What the reactor's clock shows.
+    pub(super) const fn clock_us(&self) -> u64 {
+        self.now_us.saturating_add_signed(self.clock_ahead_us)
+    }
+
+    /// The world's time when the reactor's clock will show `at_us`, if it goes on evenly.
+    pub(super) const fn when_clock_shows(&self, at_us: u64) -> u64 {
+        if at_us == u64::MAX { at_us } else { at_us.saturating_sub_signed(self.clock_ahead_us) }
+    }
+
+    /// Lets the reactor's clock jump, as the faults say.
+    pub(super) fn bend_clock(&mut self) {
+        if self.now_us < self.bends_at_us {
+            return;
+        }
+        let (ahead, back) = (self.faults.clock_jump_us, self.faults.clock_back_us);
+        if self.rng.hits(self.faults.clock_jump_permille) {
+            let jump_us = self.rng.range(ahead.0, ahead.1);
+            self.clock_ahead_us = self.clock_ahead_us.saturating_add_unsigned(jump_us);
+            self.bends_at_us = self.now_us + BEND_GAP_US;
+            note!(self, "the clock jumps by {jump_us} us");
+        }
+        if self.rng.hits(self.faults.clock_back_permille) {
+            let jump_us = self.rng.range(back.0, back.1).min(self.clock_us());
+            self.clock_ahead_us = self.clock_ahead_us.saturating_sub_unsigned(jump_us);
+            self.bends_at_us = self.now_us + BEND_GAP_US;
+            note!(self, "the clock goes back by {jump_us} us");
         }
     }
 

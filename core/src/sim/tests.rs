@@ -552,3 +552,188 @@ fn peers_may_use_the_world_while_they_are_called() {
     server.serve(&world);
     assert_eq!((sum.get(), server.accepted), (6, 4));
 }
+
+// ---- each rare fault, that it happens
+
+/// Polls for `wait`, a bit more than it takes; what was reported, and when on the world's clock.
+fn polled(world: &World, sim: &mut Sim, wait: Duration) -> Vec<(u64, String)> {
+    let until = world.now() + wait;
+    let mut seen = vec![];
+    while world.now() < until {
+        let left = sim.now() + (until - world.now());
+        sim.poll(Some(left), wakes(1), &mut |event| {
+            seen.push((event.token.as_u64(), format!("{:?}", event.ready)));
+        })
+        .unwrap();
+    }
+    seen
+}
+
+#[test]
+fn a_stalled_reactor_finds_what_happened_meanwhile() {
+    let (world, mut sim, listener) = quiet_world();
+    let stall_us = (3_000_000, 3_000_000);
+    world.set_faults(Faults { stall_permille: 1_000, stall_us, ..Faults::NONE });
+    let client = Script::new("c").send(b"early").wait(SECOND).fin();
+    let record = client.record();
+    world.connect(at(), Duration::ZERO, client);
+    let until = sim.now() + SECOND;
+    sim.poll(Some(until), wakes(1), &mut |event| assert_eq!(event.token, token(1))).unwrap();
+    assert_eq!(world.now(), Instant::ZERO + SECOND + SECOND + SECOND, "the deadline is met late");
+    let outcome = record.outcome();
+    // Its peer lived on, by the clock.
+    assert!(outcome.is_finished && outcome.connected_at.unwrap() < Instant::from_micros(1_000));
+    sim.close(listener);
+}
+
+#[test]
+fn a_clock_that_jumps_jumps_for_the_reactor_alone() {
+    let (world, mut sim, listener) = quiet_world();
+    let hour = Duration::from_secs(3_600);
+    let clock_jump_us = (hour.as_micros(), hour.as_micros());
+    world.set_faults(Faults { clock_jump_permille: 1_000, clock_jump_us, ..Faults::NONE });
+    let until = sim.now() + MINUTE;
+    sim.poll(Some(until), wakes(1), &mut |_| ()).unwrap();
+    assert_eq!(world.now(), Instant::from_micros(1), "what was due within a minute is due at once");
+    assert_eq!(sim.now() - world.now(), hour);
+    assert_eq!(sim.unix_seconds(), Some(784_111_777 + 3_600));
+    // From then on it goes evenly again.
+    world.set_faults(Faults::NONE);
+    let until = sim.now() + SECOND;
+    sim.poll(Some(until), wakes(1), &mut |_| ()).unwrap();
+    assert_eq!((sim.now(), world.now()), (until, Instant::from_micros(1) + SECOND));
+    sim.close(listener);
+}
+
+#[test]
+fn a_clock_that_goes_back_makes_a_wait_longer() {
+    let (world, mut sim, listener) = quiet_world();
+    events(&mut sim, MINUTE);
+    let clock_back_us = (5_000_000, 5_000_000);
+    let (before, until) = (sim.now(), sim.now() + SECOND);
+    world.set_faults(Faults { clock_back_permille: 1_000, clock_back_us, ..Faults::NONE });
+    sim.poll(Some(until), wakes(1), &mut |_| ()).unwrap();
+    assert_eq!(sim.now(), until);
+    assert_eq!((world.now() - before).as_micros(), 6_000_000);
+    sim.close(listener);
+}
+
+#[test]
+fn an_event_may_come_twice_and_in_parts() {
+    let (world, mut sim, listener) = quiet_world();
+    let client = Script::new("c").wait(SECOND).send(b"x").reset();
+    world.connect(at(), Duration::ZERO, client);
+    events(&mut sim, SECOND);
+    world.set_faults(Faults { split_event_permille: 1_000, ..Faults::NONE });
+    accept(&mut sim, listener, 2);
+    let seen = polled(&world, &mut sim, SECOND + SECOND);
+    let seen: Vec<&str> = seen.iter().map(|(_, what)| what.as_str()).collect();
+    // The bytes are news of one bit; the reset's come one after the other, GONE last.
+    assert_eq!(seen, ["w", "r", "r", "rc", "rcg"]);
+    sim.close(listener);
+
+    let (world, mut sim, listener) = quiet_world();
+    world.set_faults(Faults { repeated_event_permille: 1_000, ..Faults::NONE });
+    world.connect(at(), Duration::ZERO, Script::new("c").wait(MINUTE));
+    assert_eq!(polled(&world, &mut sim, SECOND), [(1, "r".to_string()), (1, "r".to_string())]);
+    sim.close(listener);
+}
+
+#[test]
+fn a_wake_may_have_no_reason() {
+    let (world, mut sim, listener) = quiet_world();
+    world.set_faults(Faults { spurious_wake_permille: 1_000, ..Faults::NONE });
+    let wakes = wakes(2);
+    let mut taken = [0; 64];
+    for _ in 0..200 {
+        let until = sim.now() + SECOND;
+        sim.poll(Some(until), wakes, &mut |_| ()).unwrap();
+        wakes.take(&mut |leaf| taken[leaf] += 1);
+    }
+    assert_eq!(taken.iter().sum::<u32>(), 200, "one each time");
+    assert!(taken[0] > 0 && taken[1] > 0);
+    sim.close(listener);
+}
+
+#[test]
+fn handles_run_out_and_come_back() {
+    let (world, mut sim, listener) = quiet_world();
+    world.set_faults(Faults { handles_max: 1, ..Faults::NONE });
+    for _ in 0..2 {
+        world.connect(at(), Duration::ZERO, Script::new("c").expect_close(MINUTE));
+    }
+    events(&mut sim, SECOND);
+    let io = accept(&mut sim, listener, 2);
+    let exhausted = nb::Error::Other(Error::new(ErrorKind::OutOfMemory));
+    assert_eq!(sim.accept(listener).err(), Some(exhausted));
+    assert_eq!(sim.connect(at()), Err(Error::new(ErrorKind::OutOfMemory)));
+    sim.close(io);
+    accept(&mut sim, listener, 3);
+}
+
+#[test]
+fn a_window_of_one_byte_passes_everything_in_the_end() {
+    let (world, mut sim, listener) = quiet_world();
+    world.set_faults(Faults { window_bytes: (1, 1), ..Faults::NONE });
+    let client = Script::new("c").send(b"abc").expect_contains(b"xyz", SECOND);
+    world.connect(at(), Duration::ZERO, client);
+    events(&mut sim, SECOND);
+    let io = accept(&mut sim, listener, 2);
+    let (mut read, mut unsent) = (vec![], &b"xyz"[..]);
+    while read.len() < 3 || !unsent.is_empty() {
+        events(&mut sim, SECOND);
+        let mut buf = [0; 9];
+        if let Ok(count) = sim.read(io, &mut buf) {
+            assert_eq!(count, 1);
+            read.extend_from_slice(&buf[..count]);
+        }
+        if !unsent.is_empty()
+            && let Ok(count) = sim.write(io, unsent)
+        {
+            assert_eq!(count, 1);
+            unsent = &unsent[count..];
+        }
+    }
+    assert_eq!(read, b"abc");
+    sim.close(io);
+    sim.close(listener);
+}
+
+/// What is written in two parts leaves in one write where the world takes parts of writes.
+#[test]
+fn two_parts_are_one_write_or_two() {
+    for (write_whole_waits, window, taken) in [(false, 6, 6), (true, 6, 6), (true, 3, 3)] {
+        let (world, mut sim, listener) = quiet_world();
+        let window_bytes = (window, window);
+        world.set_faults(Faults { write_whole_waits, window_bytes, ..Faults::NONE });
+        world.connect(at(), Duration::ZERO, Script::new("c").wait(MINUTE));
+        events(&mut sim, SECOND);
+        let io = accept(&mut sim, listener, 2);
+        assert_eq!(sim.write_vectored(io, b"head", b"rest"), Ok(taken), "{write_whole_waits}");
+        sim.close(io);
+        sim.close(listener);
+    }
+}
+
+#[test]
+fn every_rare_fault_is_on_in_some_worlds_and_in_most_none() {
+    let mut seen = [0; 6];
+    let mut common = 0;
+    for faults in (0..400).map(Faults::extreme) {
+        let on = [
+            faults.stall_permille != 0,
+            faults.clock_jump_permille != 0 && faults.clock_jump_us.1 < 3_600_000_000,
+            faults.clock_jump_permille != 0 && faults.clock_jump_us.1 > 3_600_000_000,
+            faults.clock_back_permille != 0,
+            faults.window_bytes.0 == 1,
+            faults.handles_max != usize::MAX,
+        ];
+        for (count, on) in seen.iter_mut().zip(on) {
+            *count += u32::from(on);
+        }
+        assert_eq!(faults.bends_time(), on[..5].contains(&true), "{faults:?}");
+        common += u32::from(!on.contains(&true));
+    }
+    assert!(seen.iter().all(|count| (20..120).contains(count)), "{seen:?}");
+    assert!((120..280).contains(&common), "{common}");
+}

@@ -82,11 +82,13 @@ impl<const SHORT_READ_DRAINS: bool> Sim<SHORT_READ_DRAINS> {
 
 impl<const SHORT_READ_DRAINS: bool> Clock for Sim<SHORT_READ_DRAINS> {
     fn now(&self) -> Instant {
-        self.world.now()
+        self.world.clock()
     }
 
     fn unix_seconds(&self) -> Option<u64> {
-        Some(UNIX_SECONDS_AT_START + self.world.elapsed().as_micros() / 1_000_000)
+        let state = self.world.state();
+        let elapsed_us = state.clock_us().saturating_sub(state.start_us);
+        Some(UNIX_SECONDS_AT_START + elapsed_us / 1_000_000)
     }
 }
 
@@ -222,6 +224,19 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
 
     fn write_whole(&mut self, io: Io, data: &[u8]) -> nb::Result<usize, Error> {
         self.write_some(io, data, true)
+    }
+
+    fn write_vectored(&mut self, io: Io, head: &[u8], rest: &[u8]) -> nb::Result<usize, Error> {
+        if !self.world.state().faults.write_whole_waits {
+            return self.write_some(io, &[head, rest].concat(), false);
+        }
+        if head.is_empty() {
+            return self.write(io, rest);
+        }
+        let taken = self.write_whole(io, head)?;
+        let all = taken == head.len();
+        // What was taken stays taken; whatever stands in the way is met again by the next call.
+        Ok(taken + if all { self.write(io, rest).unwrap_or(0) } else { 0 })
     }
 
     fn shutdown(&mut self, io: Io) {

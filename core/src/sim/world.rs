@@ -28,11 +28,13 @@ use crate::time::{Duration, Instant};
 use crate::wake::WakeTree;
 
 /// Polls in a row that neither waited nor reported nor found a wake: more are a spin.
-const POLLS_IDLE_MAX: u32 = 1_000;
+const POLLS_IDLE_MAX: u32 = 100;
 /// Polls without time going on, whatever they found: more are a loop that feeds itself.
 const POLLS_AT_INSTANT_MAX: u32 = 1_000_000;
 /// What a poll costs that neither waits nor reports.
 const POLL_US: u64 = 1;
+/// Of so many leaves one may be woken for no reason: more than a test's tasks.
+const LEAVES_WOKEN_MAX: usize = 32;
 /// How many lines of the trace a failure shows.
 const LINES_SHOWN: usize = 30;
 
@@ -110,9 +112,15 @@ impl World {
         self.state().seed
     }
 
-    /// The world's time.
+    /// The world's time, which is the peers'.
     pub fn now(&self) -> Instant {
         Instant::from_micros(self.state().now_us)
+    }
+
+    /// What the reactor's clock shows: the same, but for [`Faults::clock_jump_permille`] and
+    /// [`Faults::clock_back_permille`].
+    pub fn clock(&self) -> Instant {
+        Instant::from_micros(self.state().clock_us())
     }
 
     /// How long the world has been going.
@@ -269,12 +277,19 @@ impl World {
             let mut state = self.state();
             let (least, most) = state.faults.turn_us;
             state.now_us += state.rng.range(least, most);
+            state.bend_clock();
             state.add_spurious_events();
+            let permille = state.faults.spurious_wake_permille;
+            if state.rng.hits(permille) {
+                let leaf = state.rng.index(wakes.len().min(LEAVES_WOKEN_MAX));
+                wakes.wake(leaf);
+            }
         }
         self.run_due();
+        self.stall();
         let mut waited = false;
         let mut woken = wakes.any();
-        let is_due = deadline.is_some_and(|at| at <= self.now());
+        let is_due = deadline.is_some_and(|at| at <= self.clock());
         if !is_due && self.state().ready.is_empty() {
             let before = self.now();
             woken = self.wait(deadline, wakes);
@@ -286,6 +301,30 @@ impl World {
             self.state().now_us += POLL_US;
         }
         self.count_poll(waited, woken || delivered > 0);
+    }
+
+    /// Lets the world go on without the reactor for a while, where the faults say so.
+    fn stall(&self) {
+        let until_us = {
+            let mut state = self.state();
+            let permille = state.faults.stall_permille;
+            if !state.rng.hits(permille) {
+                return;
+            }
+            let (least, most) = state.faults.stall_us;
+            let stall_us = state.rng.range(least, most);
+            note!(state, "the reactor does not run for {stall_us} us");
+            state.now_us + stall_us
+        };
+        loop {
+            let next_us = self.state().next_us().unwrap_or(u64::MAX).min(until_us);
+            let now_us = self.now().as_micros();
+            self.state().now_us = now_us.max(next_us);
+            self.run_due();
+            if next_us == until_us {
+                return;
+            }
+        }
     }
 
     /// Waits as the contract says; whether a wake ended it.
@@ -304,7 +343,8 @@ impl World {
         let unit_us = self.state().faults.deadline_unit_us.max(1);
         let limit = deadline
             .filter(|&at| at != Instant::MAX)
-            .map(|at| at.as_micros().checked_next_multiple_of(unit_us).unwrap_or(u64::MAX));
+            .map(|at| at.as_micros().checked_next_multiple_of(unit_us).unwrap_or(u64::MAX))
+            .map(|at_us| self.state().when_clock_shows(at_us));
         loop {
             if wakes.any() {
                 return true;

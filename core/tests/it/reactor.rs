@@ -213,6 +213,8 @@ fn a_source_that_is_removed_while_queued_is_popped_by_nobody() {
         assert_eq!(popped, tokens[1]);
         let next = reactor.run(poll_fn(|cx| Poll::Ready(reactor.poll_ready(group, cx))));
         assert!(next.is_pending());
+        let left = reactor.metrics().snapshot().sources;
+        assert_eq!(left, 2, "the listener and the one that was popped");
         reactor.check();
         let after = reactor.connect(at()).unwrap();
         for token in [tokens[1], after, listener] {
