@@ -1,6 +1,7 @@
 //! Sockets as the poller wants them: made non-blocking and close-on-exec, errors made portable.
 //!
-//! Layer: stands on rustix; [`epoll`](crate::epoll) and [`percore`](crate::percore) stand on it.
+//! Layer: stands on rustix, and on socket2 for one option; [`epoll`](crate::epoll) and
+//! [`percore`](crate::percore) stand on it.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -74,10 +75,20 @@ pub(crate) fn bound(at: SocketAddr, share_port: bool) -> Result<OwnedFd, Errno> 
     Ok(socket)
 }
 
-/// A listening socket at `at`; what it accepts has Nagle's algorithm off, by inheritance.
+/// Bytes that the kernel takes for a peer beyond those that are on their way to it.
+///
+/// Without a limit it takes up to 4 MiB (`tcp_wmem`) for one that reads nothing, so that a deaf
+/// reader looks like a fast one for as long as that lasts, at 4 MiB of kernel memory each. What is
+/// in flight is not counted, so no line is too long for this.
+const UNSENT_BYTES_MAX: u32 = 64 * 1024;
+
+/// A listening socket at `at`; what it accepts has Nagle's algorithm off and takes few bytes that
+/// cannot be sent yet, by inheritance.
 pub(crate) fn listening(at: SocketAddr, backlog: u16, share_port: bool) -> Result<OwnedFd, Errno> {
     let socket = bound(at, share_port)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
+    // rustix has no name for it. It only saves memory, so a kernel that refuses is no obstacle.
+    let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
     rustix::net::listen(&socket, i32::from(backlog))?;
     Ok(socket)
 }
