@@ -6,8 +6,33 @@
 
 use super::conn::{Recv, clip};
 use super::event::{Refused, refused};
-use super::field::{is_value, parse_line};
+use super::field::{is_token, is_value, parse_line};
 use super::{Conn, Event, Limits, Reject, Role, Status, Step};
+
+/// What follows what in a chunk line, from [`Recv::ChunkSize`] on.
+#[rustfmt::skip]
+static NEXT: [[Recv; 8]; 10] = {
+    use Recv::{
+        ChunkSizeLf as END, ChunkSpace as SPACE, ExtensionEquals as EQUALS,
+        ExtensionEscape as ESCAPE, ExtensionName as NAME, ExtensionNameSpace as GAP,
+        ExtensionQuoteEnd as QUOTED, ExtensionQuoted as QUOTE, ExtensionStart as START,
+        ExtensionValue as VALUE,
+    };
+    [
+        //  BWS     ;      =       "       \\       CR   token  other
+        [SPACE,  START, BAD,    BAD,    BAD,    BAD, BAD,   BAD],   // the size
+        [SPACE,  START, BAD,    BAD,    BAD,    BAD, BAD,   BAD],   // SPACE
+        [START,  BAD,   BAD,    BAD,    BAD,    BAD, NAME,  BAD],   // START
+        [GAP,    START, EQUALS, BAD,    BAD,    END, NAME,  BAD],   // NAME
+        [GAP,    START, EQUALS, BAD,    BAD,    BAD, BAD,   BAD],   // GAP
+        [EQUALS, BAD,   BAD,    QUOTE,  BAD,    BAD, VALUE, BAD],   // EQUALS
+        [SPACE,  START, BAD,    BAD,    BAD,    END, VALUE, BAD],   // VALUE
+        [QUOTE,  QUOTE, QUOTE,  QUOTED, ESCAPE, BAD, QUOTE, QUOTE], // QUOTE
+        [QUOTE,  QUOTE, QUOTE,  QUOTE,  QUOTE,  BAD, QUOTE, QUOTE], // ESCAPE
+        [SPACE,  START, BAD,    BAD,    BAD,    END, BAD,   BAD],   // QUOTED
+    ]
+};
+const BAD: Recv = Recv::Closed;
 
 impl<R: Role> Conn<R> {
     /// As [`Conn::recv`], for a caller that has no place for a head: where one is due, it waits.
@@ -58,9 +83,7 @@ impl<R: Role> Conn<R> {
     ) -> Result<Step, Refused> {
         if !input.is_empty() {
             // What is within the limit is passed on first, as it would be in smaller pieces.
-            let room = limits.body_bytes_max.min(u32::MAX.into()).saturating_sub(self.count.into());
-            let unlimited = limits.body_bytes_max == u64::MAX;
-            let len = if unlimited { input.len() } else { clip(room, input.len()) };
+            let len = clip(limits.body_bytes_max.saturating_sub(self.count), input.len());
             self.count_body(len.max(1) as u64, limits)?;
             return Ok(Step::new(len, Event::Body(0..len)));
         }
@@ -108,12 +131,42 @@ impl<R: Role> Conn<R> {
                 self.count_body(self.left, limits)?;
                 self.recv = Recv::ChunkData;
             }
+            (Recv::ChunkSizeLf, _) => return Err(refused!("malformed chunk line")),
             (Recv::ChunkSize, _) => return self.chunk_size_byte(byte, limits),
-            (Recv::ChunkExtension, b'\r') => self.recv = Recv::ChunkSizeLf,
-            (Recv::ChunkExtension, _) if is_value(&[byte]) => return self.count_line(limits),
-            _ => return Err(refused!("malformed chunk line")),
+            _ => return self.extension_byte(byte, limits),
         }
         Ok(())
+    }
+
+    /// One byte of a chunk's extensions (RFC 9112, 7.1.1), which nobody asks for: the grammar is
+    /// held to the letter, so that no two readers can disagree about where the line ends.
+    ///
+    /// ```text
+    ///   *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ) CRLF
+    /// ```
+    ///
+    /// RFC 9110, 5.6.3: "A recipient MUST parse for such bad whitespace". Before CRLF it is none.
+    #[cold]
+    #[inline(never)]
+    fn extension_byte(&mut self, byte: u8, limits: &Limits) -> Result<(), Refused> {
+        let column = match byte {
+            b' ' | b'\t' => 0,
+            b';' => 1,
+            b'=' => 2,
+            b'"' => 3,
+            b'\\' => 4,
+            b'\r' => 5,
+            _ if is_token(&[byte]) => 6,
+            _ if is_value(&[byte]) => 7,
+            _ => return Err(refused!("malformed chunk line")),
+        };
+        let row = (self.recv as usize).wrapping_sub(Recv::ChunkSize as usize);
+        let next = NEXT.get(row).map_or(BAD, |row| row[column]);
+        if next == BAD {
+            return Err(refused!("malformed chunk line"));
+        }
+        self.recv = next;
+        if next == Recv::ChunkSizeLf { Ok(()) } else { self.count_line(limits) }
     }
 
     fn chunk_size_byte(&mut self, byte: u8, limits: &Limits) -> Result<(), Refused> {
@@ -121,11 +174,7 @@ impl<R: Role> Conn<R> {
             b'0'..=b'9' => byte - b'0',
             b'a'..=b'f' => byte - b'a' + 10,
             b'A'..=b'F' => byte - b'A' + 10,
-            // Space before the semicolon is grammar only for the lenient (BWS), so it is refused.
-            b';' if self.line > 0 => {
-                self.recv = Recv::ChunkExtension;
-                return self.count_line(limits);
-            }
+            b';' | b' ' | b'\t' if self.line > 0 => return self.extension_byte(byte, limits),
             b'\r' if self.line > 0 => {
                 self.recv = Recv::ChunkSizeLf;
                 return Ok(());
@@ -153,11 +202,8 @@ impl<R: Role> Conn<R> {
 
     /// Counts bytes of a body whose length was not known ahead.
     fn count_body(&mut self, len: u64, limits: &Limits) -> Result<(), Refused> {
-        if limits.body_bytes_max == u64::MAX {
-            return Ok(());
-        }
-        match u64::from(self.count).checked_add(len).map(|sum| (sum, u32::try_from(sum))) {
-            Some((sum, Ok(count))) if sum <= limits.body_bytes_max => self.count = count,
+        match self.count.checked_add(len) {
+            Some(sum) if sum <= limits.body_bytes_max => self.count = sum,
             _ => return Err(Reject::TOO_LARGE),
         }
         Ok(())
@@ -173,7 +219,7 @@ impl<R: Role> Conn<R> {
         limits: &Limits,
     ) -> Result<Step, Refused> {
         let rest = input.get(at..).unwrap_or_default();
-        let room = u32::from(limits.trailer_bytes_max).saturating_sub(self.count) as usize;
+        let room = u64::from(limits.trailer_bytes_max).saturating_sub(self.count) as usize;
         let window = rest.get(..room).unwrap_or(rest);
         match window {
             [b'\r', b'\n', ..] => {
@@ -198,7 +244,7 @@ impl<R: Role> Conn<R> {
         let line = window.get(..len).and_then(|line| line.strip_suffix(b"\r"));
         match line.and_then(|line| parse_line(line, at)) {
             Some(field) => {
-                self.count += len as u32 + 1;
+                self.count += len as u64 + 1;
                 Ok(Step::new(at + len + 1, Event::Trailer(field)))
             }
             None => Err(refused!("malformed trailer")),

@@ -8,8 +8,9 @@
 //!        +--------+                          |                 +--------+
 //!      (3)|     |(4)                         |            (12)|    |    |(13)
 //!         |     v                            |                |    |    v
-//!         |  Length, UntilClose,             |                |    |  Length, Chunked,
-//!         |  Chunk.. -> Trailer              |                |    |  UntilClose, Mute (14)
+//!         |  Length, UntilClose,             |                |    |  Deferred.. --(17)--+
+//!         |  Chunk.. -> Trailer              |                |    |  Length, Chunked, <-+
+//!         |     |                            |                |    |  UntilClose, Mute (14)
 //!         |     |(5,6)                       v                |    |    |(15,16)
 //!         v     v                     +-----------+           v    |    v
 //!        End, Done                    |  Closed   |          Done  |  Done
@@ -30,19 +31,19 @@
 //! 10. `recv_head`: FIN between messages
 //! 11. `send_continue`, and `send_head` with a 1xx status
 //! 12. `send_head`: a message without a body
-//! 13. `send_head`: a message with a body
+//! 13. `send_head` (send.rs): a message with a body
 //! 14. `send_body`; Mute counts and swallows what GET would have sent (HEAD, 204, 304)
 //! 15. `send_body`: the last promised byte
-//! 16. `finish`
+//! 16. `finish`, `finish_with`
+//! 17. `seal` (defer.rs): the length was not known in time
 
 use core::marker::PhantomData;
 
 use super::event::{Refused, refused};
 use super::head::{self, Asked};
-use super::write::{self, ConnectionLine, FramingLine};
 use super::{
-    BodyKind, BodyOut, Busy, Client, Event, Head, HeadFacts, HeadOut, Limits, Method, Reject, Role,
-    SendError, Server, StartLine, Status, Step, Version,
+    BodyKind, Busy, Client, Event, Head, HeadFacts, Limits, Method, Reject, Role, Server, Status,
+    Step, Version,
 };
 
 /// The receiving half.
@@ -53,7 +54,16 @@ pub(super) enum Recv {
     Length,
     UntilClose,
     ChunkSize,
-    ChunkExtension,
+    /// Behind a size or a value came space, so an extension follows.
+    ChunkSpace,
+    ExtensionStart,
+    ExtensionName,
+    ExtensionNameSpace,
+    ExtensionEquals,
+    ExtensionValue,
+    ExtensionQuoted,
+    ExtensionEscape,
+    ExtensionQuoteEnd,
     ChunkSizeLf,
     ChunkData,
     ChunkDataCr,
@@ -71,28 +81,32 @@ pub(super) enum Recv {
 /// The sending half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Send {
+pub(super) enum Send {
     Idle,
     Length,
     Chunked,
     UntilClose,
     Mute,
+    /// As Chunked, UntilClose and Mute once sealed; until then the length may still be told.
+    Deferred,
+    Deferred10,
+    DeferredMute,
     Done,
     Upgraded,
 }
 
 /// Nothing follows this cycle.
-const CLOSE: u8 = 1;
+pub(super) const CLOSE: u8 = 1;
 /// Server: the request was HTTP/1.0, so chunks would not be understood.
-const HTTP10: u8 = 2;
+pub(super) const HTTP10: u8 = 2;
 /// The request was HEAD.
-const HEAD: u8 = 4;
+pub(super) const HEAD: u8 = 4;
 /// The request was CONNECT.
-const CONNECT: u8 = 8;
+pub(super) const CONNECT: u8 = 8;
 /// The peer waits for `100 Continue`.
-const EXPECT: u8 = 16;
+pub(super) const EXPECT: u8 = 16;
 /// The client offered another protocol.
-const UPGRADE: u8 = 32;
+pub(super) const UPGRADE: u8 = 32;
 
 /// Most empty lines before a request (RFC 9112, 2.2, asks for at least one).
 const BLANK_LINES_MAX: u8 = 2;
@@ -104,20 +118,21 @@ const INTERIM_MAX: u8 = 16;
 pub struct Conn<R = Server> {
     /// Length: body bytes to come. Chunk: bytes of this chunk to come.
     pub(super) left: u64,
-    /// Length: body bytes still promised. Mute: the same, `u64::MAX` if not known.
-    send_left: u64,
+    /// Length: body bytes still promised. Mute: the same, `u64::MAX` if not known. Deferred: body
+    /// bytes so far.
+    pub(super) send_left: u64,
     /// Head: bytes already looked at. Body without a length: its bytes so far. Trailer: bytes of
     /// the section so far.
-    pub(super) count: u32,
+    pub(super) count: u64,
     /// Head: empty lines or interim responses so far. Chunk size: bytes of this line so far.
     pub(super) line: u8,
     pub(super) recv: Recv,
-    send: Send,
-    flags: u8,
+    pub(super) send: Send,
+    pub(super) flags: u8,
     role: PhantomData<R>,
 }
 
-const _: () = assert!(size_of::<Conn>() <= 24);
+const _: () = assert!(size_of::<Conn>() <= 32);
 
 impl Conn<Server> {
     /// The server's side of a new connection.
@@ -146,7 +161,7 @@ impl<R: Role> Conn<R> {
     };
 
     #[inline]
-    fn has(&self, flag: u8) -> bool {
+    pub(super) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
 
@@ -215,7 +230,7 @@ impl<R: Role> Conn<R> {
             return Err(Self::endless(window, is_full));
         }
         // The parser found no end in all of it, so nobody needs to look there again.
-        self.count = window.len() as u32;
+        self.count = window.len() as u64;
         Ok(Step::MORE)
     }
 
@@ -227,8 +242,11 @@ impl<R: Role> Conn<R> {
             Reject::TRUNCATED
         } else if window.iter().any(|byte| *byte == b'\n') {
             refused!(Status::FIELDS_TOO_LARGE, "the head is too long")
-        } else {
+        } else if R::CLIENT || window.iter().any(|byte| *byte == b' ') {
             refused!(Status::URI_TOO_LONG, "the first line is too long")
+        } else {
+            // RFC 9112, 3: a method longer than any that is implemented.
+            refused!(Status::NOT_IMPLEMENTED, "the method is too long")
         }
     }
 
@@ -247,7 +265,7 @@ impl<R: Role> Conn<R> {
             from += at + 1;
         }
         if window.len() > searched {
-            self.count = window.len() as u32;
+            self.count = window.len() as u64;
         }
         window.len().leading_zeros() < searched.leading_zeros()
     }
@@ -337,15 +355,22 @@ impl<R: Role> Conn<R> {
         Ok(Some(true))
     }
 
+    /// Ends the receiving half before its message is whole, in the middle of `input`: answer it, if
+    /// nothing was sent yet, and close.
     #[cold]
-    pub(super) fn fail(&mut self, refused: Refused, input: &[u8]) -> Reject {
+    pub fn give_up(&mut self, input: &[u8]) {
         if !R::CLIENT && self.recv == Recv::Head && input.starts_with(b"HEAD ") {
-            // Even the answer to a rejected HEAD must have no body.
+            // Even the answer to a HEAD that was never read must have no body.
             self.flags |= HEAD;
         }
         self.recv = Recv::Closed;
         self.flags |= CLOSE;
         self.flags &= !(EXPECT | UPGRADE | CONNECT);
+    }
+
+    #[cold]
+    pub(super) fn fail(&mut self, refused: Refused, input: &[u8]) -> Reject {
+        self.give_up(input);
         let status = if R::CLIENT { Status::BAD_GATEWAY } else { refused.status };
         Reject { status, ..*refused }
     }
@@ -353,180 +378,6 @@ impl<R: Role> Conn<R> {
     /// The first body byte has come, so nobody waits for `100 Continue` (RFC 9110, 10.1.1).
     pub(super) fn body_began(&mut self) {
         self.flags &= !EXPECT;
-    }
-
-    /// Writes a head, whole or not at all; the number of bytes written. Server: a response; 1xx
-    /// but 101 may come before it (and is left out, with `Ok(0)`, for an HTTP/1.0 peer). Client:
-    /// a request. Afterwards the body goes to [`Conn::send_body`] and ends with
-    /// [`Conn::finish`]. Server: a final head that is sent while the peer waits for `100
-    /// Continue` closes the connection, since its body may or may not follow.
-    ///
-    /// # Errors
-    /// All of [`SendError`] but `Short`; nothing is then sent and the state is as before.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    pub fn send_head(&mut self, out: &mut [u8], head: &HeadOut<'_>) -> Result<usize, SendError> {
-        if self.send != Send::Idle {
-            return Err(SendError::State);
-        }
-        match head.start {
-            StartLine::Response(status, _) if !R::CLIENT => self.send_response(out, head, status),
-            StartLine::Request(method, _) if R::CLIENT && self.recv == Recv::Head => {
-                self.send_request(out, head, write::method_of(method))
-            }
-            _ => Err(SendError::State),
-        }
-    }
-
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn send_response(
-        &mut self,
-        out: &mut [u8],
-        head: &HeadOut<'_>,
-        status: Status,
-    ) -> Result<usize, SendError> {
-        let switches = status == Status::SWITCHING_PROTOCOLS;
-        if status.is_informational() && !switches {
-            if self.has(HTTP10) {
-                return Ok(0);
-            }
-            return write::head::<R>(out, head, FramingLine::None, ConnectionLine::None);
-        }
-        if switches || (self.has(CONNECT) && status.is_success()) {
-            let offered = !switches || (self.has(UPGRADE) && head.upgrade.is_some());
-            if !offered || !self.recv_done() || head.body != BodyOut::None {
-                return Err(SendError::State);
-            }
-            let len = write::head::<R>(out, head, FramingLine::None, ConnectionLine::None)?;
-            (self.recv, self.send) = (Recv::Upgrading, Send::Upgraded);
-            return Ok(len);
-        }
-        let bodiless = status.is_bodiless();
-        let mute = bodiless || self.has(HEAD);
-        // RFC 9110, 8.6: no length in 204; in 304 and to HEAD only the one that GET would have.
-        let (framing, send, left) = match head.body {
-            BodyOut::Length(n) if status == Status::NO_CONTENT => {
-                (FramingLine::None, Send::Mute, n)
-            }
-            BodyOut::Length(n) => (FramingLine::Length(n), Send::Length, n),
-            BodyOut::None if mute => (FramingLine::None, Send::Done, 0),
-            BodyOut::None => (FramingLine::Length(0), Send::Done, 0),
-            BodyOut::Chunked if bodiless => (FramingLine::None, Send::Mute, u64::MAX),
-            BodyOut::Chunked if self.has(HTTP10) => (FramingLine::None, Send::UntilClose, u64::MAX),
-            BodyOut::Chunked => (FramingLine::Chunked, Send::Chunked, u64::MAX),
-        };
-        let close = self.has(CLOSE | EXPECT) || (send == Send::UntilClose && !mute);
-        let connection = match (close, self.has(HTTP10)) {
-            (true, _) => ConnectionLine::Close,
-            (false, true) => ConnectionLine::KeepAlive,
-            (false, false) => ConnectionLine::None,
-        };
-        let len = write::head::<R>(out, head, framing, connection)?;
-        self.send_left = left;
-        self.send = match send {
-            _ if left == 0 => Send::Done,
-            _ if mute => Send::Mute,
-            other => other,
-        };
-        self.flags |= if close { CLOSE } else { 0 };
-        Ok(len)
-    }
-
-    fn send_request(
-        &mut self,
-        out: &mut [u8],
-        head: &HeadOut<'_>,
-        method: Method,
-    ) -> Result<usize, SendError> {
-        let (framing, send, left) = match head.body {
-            BodyOut::None if method.expects_body() => (FramingLine::Length(0), Send::Done, 0),
-            BodyOut::None => (FramingLine::None, Send::Done, 0),
-            BodyOut::Length(0) => (FramingLine::Length(0), Send::Done, 0),
-            BodyOut::Length(n) => (FramingLine::Length(n), Send::Length, n),
-            BodyOut::Chunked => (FramingLine::Chunked, Send::Chunked, u64::MAX),
-        };
-        let close = self.has(CLOSE);
-        let connection = if close { ConnectionLine::Close } else { ConnectionLine::None };
-        let len = write::head::<R>(out, head, framing, connection)?;
-        (self.send, self.send_left) = (send, left);
-        self.flags |= match method {
-            Method::Head => HEAD,
-            Method::Connect => CONNECT,
-            _ => 0,
-        };
-        self.flags |= if head.upgrade.is_some() { UPGRADE } else { 0 };
-        Ok(len)
-    }
-
-    /// Frames body bytes into `out`: how many were taken from `data`, how many were written. Bytes
-    /// beyond the promised length are not taken; those of a body that must not be sent (HEAD,
-    /// 204, 304) are taken and not written. `(0, 0)`: no room, no data, or nothing more to send.
-    pub fn send_body(&mut self, data: &[u8], out: &mut [u8]) -> (usize, usize) {
-        let (taken, written) = match self.send {
-            Send::Length => {
-                let n = clip(self.send_left, data.len().min(out.len()));
-                copy(data, out, n);
-                (n, n)
-            }
-            Send::Mute => (clip(self.send_left, data.len()), 0),
-            Send::Chunked => return write::chunk(data, out),
-            Send::UntilClose => {
-                let n = data.len().min(out.len());
-                copy(data, out, n);
-                return (n, n);
-            }
-            Send::Idle | Send::Done | Send::Upgraded => return (0, 0),
-        };
-        if self.send_left != u64::MAX {
-            self.send_left -= taken as u64;
-            if self.send_left == 0 {
-                self.send = Send::Done;
-            }
-        }
-        (taken, written)
-    }
-
-    /// Ends the body; the number of bytes written (the last chunk's five, or none). Once done it
-    /// does nothing more.
-    ///
-    /// # Errors
-    /// `Full`: call again. `Short`: fewer bytes were sent than promised, so [`Conn::must_close`]
-    /// is true from here on. `State`: no head was sent.
-    #[cfg_attr(target_os = "none", inline(never))]
-    pub fn finish(&mut self, out: &mut [u8]) -> Result<usize, SendError> {
-        match self.send {
-            Send::Idle => Err(SendError::State),
-            Send::Length => {
-                self.flags |= CLOSE;
-                Err(SendError::Short)
-            }
-            Send::Chunked => {
-                let len = write::all(out, b"0\r\n\r\n")?;
-                self.send = Send::Done;
-                Ok(len)
-            }
-            Send::UntilClose | Send::Mute => {
-                self.send = Send::Done;
-                Ok(0)
-            }
-            Send::Done | Send::Upgraded => Ok(0),
-        }
-    }
-
-    /// Whether the peer holds its body back until it reads `100 Continue`, and may still be told.
-    #[inline]
-    pub fn wants_continue(&self) -> bool {
-        self.has(EXPECT) && self.send == Send::Idle
-    }
-
-    /// Writes `100 Continue` if the peer waits for it; the number of bytes written. 0 also means
-    /// that there was too little room, and then [`Conn::wants_continue`] is still true.
-    pub fn send_continue(&mut self, out: &mut [u8]) -> usize {
-        if !self.wants_continue() {
-            return 0;
-        }
-        let written = write::all(out, b"HTTP/1.1 100 Continue\r\n\r\n");
-        self.flags &= if written.is_ok() { !EXPECT } else { !0 };
-        written.unwrap_or(0)
     }
 
     /// Makes ready for the next message, when both directions are done and both sides keep the
@@ -574,6 +425,13 @@ impl<R: Role> Conn<R> {
         self.send != Send::Idle
     }
 
+    /// Whether a head was sent whose body is counted and not sent (HEAD, 204, 304): for the peer
+    /// the message is complete.
+    #[inline]
+    pub fn is_muted(&self) -> bool {
+        matches!(self.send, Send::Mute | Send::DeferredMute)
+    }
+
     /// Whether the connection now belongs to another protocol.
     #[inline]
     pub fn is_upgraded(&self) -> bool {
@@ -587,16 +445,10 @@ pub(super) fn clip(left: u64, len: usize) -> usize {
     usize::try_from(left).map_or(len, |left| left.min(len))
 }
 
-fn copy(data: &[u8], out: &mut [u8], len: usize) {
-    if let (Some(from), Some(to)) = (data.get(..len), out.get_mut(..len)) {
-        to.copy_from_slice(from);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::super::FieldRange;
+    use super::super::{BodyOut, FieldRange, HeadOut, SendError};
     use super::*;
     use std::format;
     use std::string::String;
@@ -716,6 +568,13 @@ mod tests {
             ("GET 1.1", Status::NO_CONTENT, Length(2), "", ""),
             ("GET 1.1", Status::NO_CONTENT, Chunked, "", ""),
             ("GET 1.1", Status::NOT_MODIFIED, None, "", ""),
+            // A reply without a body does not know the length of the 200.
+            ("GET 1.1", Status::NOT_MODIFIED, Length(0), "", ""),
+            ("GET 1.1", Status::RESET_CONTENT, None, "Content-Length: 0\r\n", ""),
+            ("GET 1.1", Status::RESET_CONTENT, Length(2), "Content-Length: 0\r\n", ""),
+            ("GET 1.1", Status::RESET_CONTENT, Chunked, "Content-Length: 0\r\n", ""),
+            ("HEAD 1.1", Status::RESET_CONTENT, Length(2), "Content-Length: 0\r\n", ""),
+            ("GET 1.0", Status::NO_CONTENT, Chunked, "Connection: keep-alive\r\n", ""),
             ("GET 1.1", Status::NOT_MODIFIED, Length(2), LENGTH, ""),
             ("GET 1.1", Status::NOT_MODIFIED, Chunked, "", ""),
             ("HEAD 1.1", Status::OK, Length(2), LENGTH, ""),
@@ -745,7 +604,8 @@ mod tests {
             let expected = format!("HTTP/1.1 {code} {reason}\r\n{fields}\r\n");
             assert_eq!(core::str::from_utf8(&out[..len]), Ok(expected.as_str()), "{request}");
             let (taken, mut written) = s.send_body(b"hi", &mut out);
-            assert_eq!(taken, if body == None { 0 } else { 2 }, "{request} {expected}");
+            let known_empty = matches!(body, None | Length(0));
+            assert_eq!(taken, if known_empty { 0 } else { 2 }, "{request} {expected}");
             written += s.finish(&mut out[written..]).unwrap();
             assert_eq!(core::str::from_utf8(&out[..written]), Ok(wire), "{request} {expected}");
             assert!(s.send_done());
@@ -951,6 +811,7 @@ mod tests {
         let long = "x".repeat(64);
         for (input, words) in [
             (format!("GET /{long}"), "414"),
+            (long.clone(), "501"),
             (format!("GET / HTTP/1.1\r\nHost: {long}"), "431"),
             (format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", &long[..38]), "head"),
             (format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", &long[..39]), "431"),
@@ -963,6 +824,8 @@ mod tests {
             (format!("{CHUNKED}4\r\nfour\r\n5\r\n"), "head four 413"),
             (format!("{CHUNKED}1;ab\r\n."), "head ."),
             (format!("{CHUNKED}1;abc\r\n."), "head 400"),
+            (format!("{CHUNKED}1 ;a\r\n."), "head ."),
+            (format!("{CHUNKED}1 ; a\r\n."), "head 400"),
             (format!("{CHUNKED}00001\r\n."), "head 400"),
             (format!("{CHUNKED}0\r\na: b\r\n\r\n"), "head trailer end"),
             (format!("{CHUNKED}0\r\na: bc\r\n\r\n"), "head trailer 431"),

@@ -8,7 +8,8 @@
 //! use dustdevil_http::proto::{Conn, Head, Limits, Status};
 //! let limits = Limits { head_bytes_max: 32, ..Limits::DEFAULT };
 //! let mut head = Head::new(&mut []);
-//! let reject = Conn::server().recv(&[b'A'; 64], false, &mut head, &limits).unwrap_err();
+//! let endless = b"GET /a/target/that/is/longer/than/that";
+//! let reject = Conn::server().recv(endless, false, &mut head, &limits).unwrap_err();
 //! assert_eq!(reject.status, Status::URI_TOO_LONG);
 //! ```
 
@@ -64,8 +65,8 @@ pub struct Limits {
     /// Longest head in bytes, at most 65,535 and at most what the caller's buffer holds. Beyond:
     /// 431, or 414 if not even the request line fits.
     pub head_bytes_max: usize,
-    /// Longest body in bytes; beyond: 413. `u64::MAX`: no limit. A body whose length is not known
-    /// ahead may have at most 4 GiB unless there is no limit.
+    /// Longest body in bytes; beyond: 413. `u64::MAX`: no limit. Lengths, chunk sizes and their sum
+    /// have 64 bits on every target.
     pub body_bytes_max: u64,
     /// Longest chunk-size line with its extensions, in bytes; beyond: 400.
     pub chunk_line_bytes_max: u8,

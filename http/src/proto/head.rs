@@ -11,8 +11,9 @@
 
 use httparse::{EMPTY_HEADER, Error, Status as Parse};
 
+use super::authority::is_authority;
 use super::event::{Refused, refused};
-use super::field::{is_authority, is_ignoring_case, trim};
+use super::field::{is_ignoring_case, trim};
 use super::{FieldRange, Head, Limits, Method, Reject, Span, Status, line};
 
 /// Most fields that a head may have, however long the caller's table is.
@@ -20,12 +21,12 @@ pub const FIELDS_MAX: usize = 64;
 /// Fields are parsed so many at a time, which take 128 bytes of stack on a 32-bit board.
 const FIELDS_AT_ONCE: usize = 8;
 
-/// The version of a message; anything else is rejected (505).
+/// The version of a message; another major version is rejected (505).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// `HTTP/1.0`
     Http10,
-    /// `HTTP/1.1`
+    /// `HTTP/1.1`, or a higher minor version, which is read as if it were this one.
     #[default]
     Http11,
 }
@@ -68,8 +69,8 @@ pub struct HeadFacts {
     pub method_span: Span,
     /// Request: the target as sent: ASCII without spaces, controls and `#`.
     pub target: Span,
-    /// Request: the target's path. Empty stands for `/` (`http://host`); `*` for the whole
-    /// server (OPTIONS); and the authority for CONNECT.
+    /// Request: the target's path, and the authority for CONNECT. Empty in `http://host`: see
+    /// [`path_in`](Self::path_in).
     pub path: Span,
     /// Request: what follows the first `?`.
     pub query: Option<Span>,
@@ -84,6 +85,22 @@ impl HeadFacts {
     /// Response: the status; `None` in a request.
     pub const fn status(&self) -> Option<Status> {
         Status::new(self.status_code)
+    }
+
+    /// Request: the path in `bytes`, those that the head was received from. `*` is the whole server
+    /// (OPTIONS). A target without a path asks for `/`, or with OPTIONS and without a query for `*`
+    /// (RFC 9112, 3.2.4).
+    #[inline]
+    pub fn path_in<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        match self.path.slice(bytes) {
+            [] => self.no_path(),
+            path => path,
+        }
+    }
+
+    #[cold]
+    fn no_path(&self) -> &'static [u8] {
+        if self.method == Method::Options && self.query.is_none() { b"*" } else { b"/" }
     }
 }
 
@@ -123,7 +140,7 @@ pub(super) fn request(window: &[u8], head: &mut Head<'_>, limits: &Limits) -> Pa
         _ => {}
     }
     steering.apply(facts);
-    facts.body = steering.body(facts.version, limits)?.unwrap_or(BodyKind::None);
+    facts.body = steering.body(facts, limits)?.unwrap_or(BodyKind::None);
     if steering.expect != Expect::Nothing && facts.version == Version::Http11 {
         if steering.expect == Expect::Other {
             return Err(refused!(Status::EXPECTATION_FAILED, "unknown expectation"));
@@ -156,7 +173,7 @@ pub(super) fn response(
     if bodiless || tunnel || asked.head {
         return Ok(parsed);
     }
-    facts.body = steering.body(facts.version, limits)?.unwrap_or(BodyKind::UntilClose);
+    facts.body = steering.body(facts, limits)?.unwrap_or(BodyKind::UntilClose);
     facts.keep_alive &= facts.body != BodyKind::UntilClose;
     Ok(parsed)
 }
@@ -261,7 +278,8 @@ impl Steering {
         }
     }
 
-    // Out of the loop over the fields, which has registers enough for itself.
+    // Out of the loop over the fields, which has registers enough for itself. RFC 9110, 5.6.1.2: "A
+    // recipient MUST parse and ignore a reasonable number of empty list elements".
     #[inline(never)]
     fn read_rare(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refused> {
         let mut items = value.split(|b| *b == b',').map(trim);
@@ -275,12 +293,13 @@ impl Steering {
                 return again.map_or(Ok(()), |_| Err(refused!("more than one Content-Length")));
             }
             Some(2) => {
-                let known = is_ignoring_case(value, "100-continue");
-                let again = self.expect != Expect::Nothing;
-                self.expect = if known && !again { Expect::Continue } else { Expect::Other };
+                self.expect = items.fold(self.expect, Expect::and);
             }
             Some(3) => {
-                self.coding = items.try_fold(self.coding, |coding, item| coding.then(item))?;
+                if value.iter().all(|byte| matches!(byte, b',' | b' ' | b'\t')) {
+                    return Err(refused!("no transfer coding"));
+                }
+                self.coding = items.try_fold(self.coding, Coding::then)?;
             }
             Some(_) => self.upgrade_field = true,
             None => {}
@@ -289,25 +308,40 @@ impl Steering {
     }
 
     /// How the fields say that the body ends, if they do (RFC 9112, 6.3).
-    #[inline]
-    fn body(&self, version: Version, limits: &Limits) -> Result<Option<BodyKind>, Refused> {
+    #[inline(always)]
+    fn body(&self, facts: &HeadFacts, limits: &Limits) -> Result<Option<BodyKind>, Refused> {
         match (self.coding, self.length) {
             (Coding::Absent, None) => Ok(None),
-            (Coding::Absent, Some(length)) if length > limits.body_bytes_max => {
-                Err(Reject::TOO_LARGE)
+            _ => self.stated_body(facts, limits).map(Some),
+        }
+    }
+
+    #[inline(never)]
+    fn stated_body(&self, facts: &HeadFacts, limits: &Limits) -> Result<BodyKind, Refused> {
+        let body = match (self.coding, self.length) {
+            (Coding::Absent, length) => BodyKind::Length(length.unwrap_or(0)),
+            (_, Some(_)) => {
+                return Err(refused!("both Content-Length and Transfer-Encoding"));
             }
-            (Coding::Absent, Some(length)) => Ok(Some(BodyKind::Length(length))),
-            (Coding::Unknown, _) => Err(refused!("the final transfer coding is not chunked")),
-            (Coding::UnknownThenChunked, _) => {
-                Err(refused!(Status::NOT_IMPLEMENTED, "unknown transfer coding"))
+            _ if facts.version == Version::Http10 => {
+                return Err(refused!("Transfer-Encoding in HTTP/1.0"));
             }
-            (Coding::Chunked, Some(_)) => {
-                Err(refused!("both Content-Length and Transfer-Encoding"))
+            (Coding::Unknown, None) => {
+                return Err(refused!("the final transfer coding is not chunked"));
             }
-            (Coding::Chunked, None) if version == Version::Http10 => {
-                Err(refused!("Transfer-Encoding in HTTP/1.0"))
+            (Coding::UnknownThenChunked, None) => {
+                return Err(refused!(Status::NOT_IMPLEMENTED, "unknown transfer coding"));
             }
-            (Coding::Chunked, None) => Ok(Some(BodyKind::Chunked)),
+            (Coding::Chunked, None) => BodyKind::Chunked,
+        };
+        match body {
+            // RFC 9110, 9.3.6: it has no content, so what follows is a body to one reader and the
+            // tunnel's to another.
+            BodyKind::Chunked | BodyKind::Length(1..) if facts.method == Method::Connect => {
+                Err(refused!("CONNECT with a body"))
+            }
+            BodyKind::Length(length) if length > limits.body_bytes_max => Err(Reject::TOO_LARGE),
+            body => Ok(body),
         }
     }
 
@@ -320,12 +354,24 @@ impl Steering {
     }
 }
 
+impl Expect {
+    /// The list so far and one more expectation. One that is repeated asks for nothing more.
+    fn and(self, expectation: &[u8]) -> Self {
+        match self {
+            _ if expectation.is_empty() => self,
+            Self::Other => self,
+            _ if is_ignoring_case(expectation, "100-continue") => Self::Continue,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl Coding {
     /// The list so far and one more coding. Nothing may follow `chunked` (RFC 9112, 6.1).
     fn then(self, coding: &[u8]) -> Result<Self, Refused> {
         let chunked = is_ignoring_case(coding, "chunked");
         match self {
-            _ if coding.is_empty() => Err(refused!("an empty transfer coding")),
+            _ if coding.is_empty() => Ok(self),
             Self::Absent if chunked => Ok(Self::Chunked),
             Self::Unknown if chunked => Ok(Self::UnknownThenChunked),
             Self::Absent | Self::Unknown => Ok(Self::Unknown),
@@ -341,18 +387,16 @@ fn find(known: &[&str], name: &[u8]) -> Option<usize> {
     known.iter().position(|known| is_ignoring_case(name, known))
 }
 
-/// Digits only: no sign, no list, no overflow (RFC 9112, 6.3, rule 5).
+/// Digits only, no sign and no list (RFC 9112, 6.3, rule 5). One beyond 64 bits is well-formed, and
+/// more than anybody takes.
 fn parse_length(value: &[u8]) -> Result<u64, Refused> {
-    let mut length = 0_u64;
-    for byte in value {
-        let digit = byte.wrapping_sub(b'0');
-        let tens = if length <= u64::MAX / 10 { Some(length * 10) } else { None };
-        match tens.and_then(|tens| tens.checked_add(u64::from(digit))) {
-            Some(next) if digit <= 9 => length = next,
-            _ => return Err(refused!("malformed Content-Length")),
-        }
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err(refused!("malformed Content-Length"));
     }
-    if value.is_empty() { Err(refused!("malformed Content-Length")) } else { Ok(length) }
+    value.iter().try_fold(0_u64, |length, digit| {
+        let tens = if length <= u64::MAX / 10 { Some(length * 10) } else { None };
+        tens.and_then(|tens| tens.checked_add(u64::from(digit - b'0'))).ok_or(Reject::TOO_LARGE)
+    })
 }
 
 /// The range of `part`, which the parser cut from `window`.
@@ -405,7 +449,8 @@ mod tests {
             ("OPTIONS *", "a", "*", None),
             ("GET http://b", "b", "", None),
             ("GET http://b?q", "b", "", Some("q")),
-            ("GET httpS://b:8/p?q", "b:8", "/p", Some("q")),
+            ("GET httP://b:8/p?q", "b:8", "/p", Some("q")),
+            ("OPTIONS http://b", "b", "", None),
             ("CONNECT b:8", "b:8", "b:8", None),
             ("CONNECT [::1]:8", "[::1]:8", "[::1]:8", None),
         ] {
@@ -416,6 +461,26 @@ mod tests {
             let seen = (text(facts.host), text(facts.path), facts.query.map(text));
             assert_eq!(seen, (host, path, query), "{line}");
             assert_eq!(text(facts.target), line.split_once(' ').unwrap().1);
+        }
+    }
+
+    #[test]
+    fn a_target_without_a_path_asks_for_the_root_or_the_server() {
+        for (line, path) in [
+            ("GET /p", "/p"),
+            ("GET http://b", "/"),
+            ("GET http://b?q", "/"),
+            ("OPTIONS *", "*"),
+            ("OPTIONS /", "/"),
+            ("OPTIONS http://b", "*"),
+            ("OPTIONS http://b:80", "*"),
+            ("OPTIONS http://b/", "/"),
+            ("OPTIONS http://b?q", "/"),
+        ] {
+            let input = format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let input = input.as_bytes();
+            let facts = facts(input, &mut [FieldRange::default(); 1]).unwrap();
+            assert_eq!(facts.path_in(input), path.as_bytes(), "{line}");
         }
     }
 

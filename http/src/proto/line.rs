@@ -8,8 +8,9 @@
 //! Invariant: a line that is cut off anywhere is incomplete or rejected for the same reason as
 //! the whole line.
 
+use super::authority::is_authority;
 use super::event::{Refused, refused};
-use super::field::{class, end_of, is_authority, is_ignoring_case};
+use super::field::{class, end_of, is_ignoring_case};
 use super::head::Parsed;
 use super::{HeadFacts, Method, Reject, Span, Status, Version};
 
@@ -79,19 +80,27 @@ fn rare_target(window: &[u8], facts: &mut HeadFacts) -> Result<Option<usize>, Re
     if facts.method == Method::Connect {
         facts.path = whole;
         facts.host = whole;
-        let port = target.iter().rposition(|b| *b == b':').and_then(|at| target.get(at + 1..));
-        let port_is_good = port.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit));
-        let good = port_is_good && is_authority(target) && !target.starts_with(b":");
+        // RFC 9110, 9.3.6: "A server MUST reject a CONNECT request that targets an empty or invalid
+        // port number", and 0 is none. In an address without a port, a bracket follows.
+        let port = target.rsplit(|b| *b == b':').next().unwrap_or_default();
+        let is_number = port.len() < target.len() && port.iter().all(u8::is_ascii_digit);
+        let good = is_number && port.iter().any(|b| *b != b'0') && is_authority(target);
         return if good { Ok(None) } else { Err(refused!("CONNECT without host:port")) };
     }
     if target == b"*" && facts.method == Method::Options {
         return Ok(Some(usize::from(whole.from)));
     }
     let Some(host_at) = scheme_len(target) else { return Err(refused!("malformed target")) };
+    if host_at == HTTPS.len() {
+        // RFC 9110, 7.4: "a request for an "https" resource MUST be rejected unless it has been
+        // received over a connection that has been secured", which none is that this knows of.
+        return Err(refused!(Status::MISDIRECTED_REQUEST, "an https target without TLS"));
+    }
     let rest = target.get(host_at..).unwrap_or_default();
     let len = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
     let host = rest.get(..len).unwrap_or_default();
-    if host.is_empty() || host.starts_with(b":") || !is_authority(host) {
+    // RFC 9110, 4.2.1 and 4.2.4: no empty host, and a user is an attempt to deceive.
+    if host.is_empty() || !is_authority(host) {
         return Err(refused!("malformed target"));
     }
     let host_at = usize::from(whole.from) + host_at;
@@ -99,9 +108,11 @@ fn rare_target(window: &[u8], facts: &mut HeadFacts) -> Result<Option<usize>, Re
     Ok(Some(host_at + len))
 }
 
+const HTTPS: &str = "https://";
+
 /// Length of `http://` or `https://` at the start of a target in absolute form.
 fn scheme_len(target: &[u8]) -> Option<usize> {
-    ["http://", "https://"].iter().find_map(|scheme| {
+    ["http://", HTTPS].iter().find_map(|scheme| {
         let start = target.get(..scheme.len())?;
         is_ignoring_case(start, scheme).then_some(scheme.len())
     })
@@ -149,19 +160,28 @@ fn version(window: &[u8], at: usize) -> Result<Option<Version>, Refused> {
     match rest.first_chunk::<VERSION_BYTES>() {
         Some(b"HTTP/1.1") => Ok(Some(Version::Http11)),
         Some(b"HTTP/1.0") => Ok(Some(Version::Http10)),
-        None if b"HTTP/1.".starts_with(rest) => Ok(None),
-        _ => Err(other_version(rest)),
+        _ => other_version(rest),
     }
 }
 
+/// Malformed (400) as soon as a byte is wrong, unknown (505) once all eight are there: the same
+/// answer whatever the split.
 #[cold]
-fn other_version(version: &[u8]) -> Refused {
-    // The first wrong byte decides, so whatever the split, no more than `HTTP/` and a digit is
-    // there for certain.
-    if matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', ..]) {
-        refused!(Status::VERSION_NOT_SUPPORTED, "unknown HTTP version")
-    } else {
-        refused!("malformed HTTP version")
+fn other_version(version: &[u8]) -> Result<Option<Version>, Refused> {
+    let good = version.iter().zip(b"HTTP/d.d").all(|(byte, form)| match form {
+        b'd' => byte.is_ascii_digit(),
+        _ => byte == form,
+    });
+    match version {
+        _ if !good => Err(refused!("malformed HTTP version")),
+        // RFC 9110, 2.5: a recipient of a higher minor version "SHOULD process the message as if it
+        // was in the highest minor version within that major version to which the recipient is
+        // conformant".
+        [_, _, _, _, _, b'1', _, _, ..] => Ok(Some(Version::Http11)),
+        [_, _, _, _, _, _, _, _, ..] => {
+            Err(refused!(Status::VERSION_NOT_SUPPORTED, "unknown HTTP version"))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -216,8 +236,14 @@ mod tests {
             assert_eq!((text(facts.method_span), text(facts.target)), (name, "/p?q"));
             assert_eq!((text(facts.path), facts.query.map(text)), ("/p", Some("q")));
         }
-        let (parsed, facts) = read(b"GET / HTTP/1.0\r\n", request);
-        assert_eq!((parsed, facts.version), (Ok(Some(16)), Version::Http10));
+        for (line, version) in [
+            (b"GET / HTTP/1.0\r\n", Version::Http10),
+            (b"GET / HTTP/1.2\r\n", Version::Http11),
+            (b"GET / HTTP/1.9\r\n", Version::Http11),
+        ] {
+            let (parsed, facts) = read(line, request);
+            assert_eq!((parsed, facts.version), (Ok(Some(16)), version));
+        }
     }
 
     #[test]
@@ -230,7 +256,7 @@ mod tests {
                 let good = match at {
                     0..=2 => is_token(&[byte]),
                     5..=7 => byte.is_ascii_graphic() && byte != b'#',
-                    16 => byte == b'0',
+                    16 => byte.is_ascii_digit(),
                     _ => false,
                 };
                 let (parsed, _) = read(&changed, request);

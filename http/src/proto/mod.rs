@@ -35,11 +35,13 @@
 //! conn.next_cycle().unwrap();
 //! ```
 
+mod authority;
 mod body;
 mod conn;
 #[cfg(test)]
 mod corpus;
 pub mod date;
+mod defer;
 mod event;
 mod field;
 mod head;
@@ -47,6 +49,7 @@ mod line;
 mod media;
 mod method;
 mod role;
+mod send;
 mod status;
 mod write;
 

@@ -144,6 +144,11 @@ impl Status {
         self.0 < 200 || self.0 == 204 || self.0 == 304
     }
 
+    /// Whether what is sent with this status has no content: those, and 205 (RFC 9110, 15.3.6).
+    pub(super) const fn is_empty(self) -> bool {
+        self.is_bodiless() || self.0 == 205
+    }
+
     /// The three digits.
     #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) const fn digits(self) -> [u8; 3] {

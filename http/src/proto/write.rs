@@ -63,6 +63,9 @@ pub enum BodyOut {
     /// With [`Conn::finish`](super::Conn::finish): chunked, or closed by the connection if the
     /// peer speaks HTTP/1.0.
     Chunked,
+    /// With [`Conn::finish_with`](super::Conn::finish_with): after a length that is told if the
+    /// body ends before [`Conn::seal`](super::Conn::seal) was called; else as `Chunked`.
+    Unknown,
 }
 
 /// The first line of a message to send.
@@ -307,7 +310,7 @@ impl<'a> Writer<'a> {
     /// A decimal number and the end of its line.
     #[cfg_attr(not(target_os = "none"), inline)]
     #[cfg_attr(target_os = "none", inline(never))]
-    fn put_number(&mut self, number: u64) {
+    pub(super) fn put_number(&mut self, number: u64) {
         if number >= 100 {
             return self.put_long_number(number);
         }
@@ -451,6 +454,40 @@ pub(super) fn chunk(data: &[u8], out: &mut [u8]) -> (usize, usize) {
 /// Number of hexadecimal digits of `number`, at least one.
 const fn hex_digits(number: usize) -> usize {
     (usize::BITS as usize - (number | 1).leading_zeros() as usize).div_ceil(4)
+}
+
+/// Writes the last chunk and a trailer section of good fields (RFC 9112, 7.1).
+pub(super) fn last_chunk(out: &mut [u8], trailers: &[(&str, &[u8])]) -> Result<usize, SendError> {
+    let mut writer = Writer::new(out);
+    writer.put(b"0\r\n");
+    for (name, value) in trailers {
+        writer.put(name.as_bytes());
+        writer.put_line(b": ", value);
+    }
+    writer.end_line();
+    writer.end()
+}
+
+/// What may not come behind the body (RFC 9110, 6.5.1): a name, or with `-` at its end all names
+/// that begin so.
+const NOT_TRAILERS: &[u8] = b"age,authorization,cache-control,connection,content-,cookie,date,\
+    expect,expires,host,if-,keep-alive,location,max-forwards,pragma,proxy-,range,retry-after,\
+    set-cookie,te,trailer,transfer-encoding,upgrade,vary,warning,www-authenticate";
+
+/// Whether these fields may be sent as trailers.
+#[inline(never)]
+pub(super) fn are_trailers(fields: &[(&str, &[u8])]) -> bool {
+    fields.iter().all(|(name, value)| {
+        let name = name.as_bytes();
+        let is_refused = NOT_TRAILERS.split(|byte| *byte == b',').any(|refused| {
+            let start = name.get(..refused.len()).unwrap_or_default();
+            let all = start.len() == name.len() || refused.ends_with(b"-");
+            all && start.eq_ignore_ascii_case(refused)
+        });
+        // RFC 9530: a digest is known only behind what it is taken of.
+        let is_digest = is_ignoring_case(name, "content-digest");
+        is_token(name) && is_value(value) && (!is_refused || is_digest)
+    })
 }
 
 /// Writes all of `bytes`, or nothing.
