@@ -4,6 +4,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`proto`] | HTTP/1.1 as a machine without I/O, for both roles |
+//! | [`rfc`] | what RFC 9110 and RFC 9112 require, what is done, and the tests that hold it |
 //! | [`server`] | plain code that drives connections; a future runs only while one answers |
 //! | [`web`] | applications, routes, ready-made replies, assets |
 //!
@@ -32,14 +33,17 @@
 #![forbid(unsafe_code)]
 
 pub mod proto;
+#[doc = include_str!("../RFC.md")]
+pub mod rfc {}
 pub mod server;
 pub mod web;
 
 pub use dustdevil_core::handle::Handle;
+pub use dustdevil_core::pool::{BufPool, Lease};
 pub use dustdevil_core::task::Either;
 pub use dustdevil_core::time::{Duration, Instant};
 pub use proto::{BodyOut, HeadOut, MediaType, Method, Status};
-pub use server::exchange::{Body, Exchange, Fault, RequestHead, Sent};
-pub use server::response::{BodyWriter, Reply, Responder};
+pub use server::exchange::{Body, Exchange, Fault, Part, RequestHead, Sent};
+pub use server::response::{BodyWriter, Reply, Responder, StaticReply};
 pub use server::{Capacity, Limits, Server};
 pub use web::{Application, future_bytes, html, text};

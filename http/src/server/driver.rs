@@ -10,6 +10,7 @@
 //!
 //! Place: the top of the server; `request` and `slot` hold the parts that concern one connection.
 
+use core::cell::Cell;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -24,6 +25,7 @@ use dustdevil_core::task::Slots;
 use dustdevil_core::time::{Duration, Instant};
 
 use super::exchange::{Exchange, Fault, Sent};
+use super::journal::Hit;
 use super::lists::Lists;
 use super::stats::add;
 use super::tables::{Answer, Common, Connection, Phase, Shared};
@@ -37,6 +39,9 @@ const ACCEPT_TURNS_AT_STOP_MAX: usize = 16;
 const EVENTS_PER_TURN_MAX: usize = 1024;
 /// Flagged handlers polled in one turn.
 const TASKS_PER_TURN_MAX: usize = 1024;
+/// Slots that may use up their share of a turn before deadlines are looked at and others accepted;
+/// as many for events as for handlers that were woken.
+const BUSY_PER_TURN_MAX: usize = 16;
 /// Deadlines handled in one turn, for each phase.
 const DEADLINES_PER_TURN_MAX: usize = 256;
 /// Idle connections that are looked at to find one that may be shed.
@@ -60,6 +65,10 @@ pub(super) struct Driver<'r, 'p, P: Transport, F: Future, H, const STOPS: bool> 
     pub(super) accept_pending: bool,
     /// The world has no handle for one that waits.
     exhausted: bool,
+    /// Slots that used up their share of this turn.
+    pub(super) busy: Cell<usize>,
+    /// Not all who waited were accepted when that was last tried.
+    was_full: bool,
     /// Requests wait for a slot since then, and all slots' progress is counted since then.
     pub(super) pressed_since: Option<Instant>,
     /// When what is left is aborted, once the server drains.
@@ -109,6 +118,8 @@ where
             listener: Some(listener),
             accept_pending: false,
             exhausted: false,
+            busy: Cell::new(0),
+            was_full: false,
             pressed_since: None,
             stop_deadline: None,
             now: reactor.now(),
@@ -149,7 +160,11 @@ where
 
     /// Runs the handlers that were woken; `poll_events` leaves the waker for both.
     fn run_tasks(&mut self) -> bool {
+        self.busy.set(0);
         for _ in 0..TASKS_PER_TURN_MAX {
+            if self.busy.get() == BUSY_PER_TURN_MAX {
+                return true;
+            }
             let Some(task) = self.reactor.next_task(self.group) else { return false };
             let answer = self.answer(task as u16 + 1);
             if answer.token.get().is_some() {
@@ -160,7 +175,11 @@ where
     }
 
     fn poll_events(&mut self, cx: &mut Context<'_>) -> bool {
+        self.busy.set(0);
         for _ in 0..EVENTS_PER_TURN_MAX {
+            if self.busy.get() == BUSY_PER_TURN_MAX {
+                return true;
+            }
             let Poll::Ready(event) = self.reactor.poll_event(self.group, cx) else { return false };
             self.on_ready(event);
         }
@@ -215,15 +234,25 @@ where
         self.exhausted || self.open > self.shared.capacity.connections
     }
 
+    /// As [`is_crowded`](Self::is_crowded), or it was when connections were last accepted: places
+    /// that have become free since are not given yet to those who wait.
+    pub(super) fn was_crowded(&self) -> bool {
+        self.was_full || self.is_crowded()
+    }
+
     fn accept(&mut self) {
         let Some(listener) = self.listener else { return };
         self.accept_pending = false;
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             // Whether anybody waits is known once one more is accepted than there is room for: only
             // then another's place is taken.
-            if self.open > self.shared.capacity.connections && !self.make_room() {
-                self.accept_pending = true;
-                return;
+            if self.open > self.shared.capacity.connections {
+                self.common.warn(Hit::Connections);
+                self.was_full = true;
+                if !self.make_room() {
+                    self.accept_pending = true;
+                    return;
+                }
             }
             match self.reactor.accept(listener, self.group) {
                 Ok((token, _)) => {
@@ -233,7 +262,7 @@ where
                     self.enter(token, Phase::Fresh);
                 }
                 Err(nb::Error::WouldBlock) => {
-                    (self.accept_pending, self.exhausted) = (false, false);
+                    (self.accept_pending, self.exhausted, self.was_full) = (false, false, false);
                     return;
                 }
                 Err(nb::Error::Other(error)) => {
@@ -242,6 +271,7 @@ where
                         break;
                     }
                     // No descriptor or socket is left: one is made free, or this is tried again.
+                    self.common.warn(Hit::Handles);
                     (self.accept_pending, self.exhausted) = (true, true);
                     if !self.make_room() {
                         self.lists.arm(self.now + self.patience());
@@ -254,7 +284,7 @@ where
         self.lists.arm(self.now);
     }
 
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         Duration::from_millis(u64::from(self.common.limits.patience_ms))
     }
 
@@ -277,8 +307,9 @@ where
                 return true;
             }
         }
+        // One that waits for a head buffer may have sent all that it should: it is no victim.
         let patience = self.patience();
-        for phase in [Phase::Fresh, Phase::Head, Phase::AwaitHead] {
+        for phase in [Phase::Fresh, Phase::Head] {
             let Some(index) = self.lists.overstayed(phase, self.now, patience) else { continue };
             let Some(token) = self.reactor.token_at(index as usize) else { continue };
             add(&self.common.stats.shed);

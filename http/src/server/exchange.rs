@@ -23,10 +23,11 @@ use super::response::Responder;
 use super::stats::Stats;
 use super::tables::{Answer, HeadBuffer, HeadEntry, WANTS_BODY};
 use crate::proto::{
-    Event, FieldRange, HeadFacts, Method, Reject, SendError, Span, Status, Version,
-    is_ignoring_case,
+    BodyKind, Event, FieldRange, HeadFacts, Limits, Method, Reject, SendError, Span, Status,
+    Version, is_ignoring_case,
 };
-use crate::web::routes;
+use crate::web::routes::{self, Route};
+use embedded_io_async::ErrorKind;
 
 /// One request and the place for its response, in parts that can be used and dropped apart.
 pub struct Exchange<'c> {
@@ -61,8 +62,11 @@ pub enum Fault {
     Rejected(Reject),
     /// The response cannot be sent as asked.
     Send(SendError),
-    /// The handler answers with this status and its standard text. Tornado: `HTTPError`.
+    /// The handler answers with this status and its standard text. Tornado: `HTTPError`. A status
+    /// that asks for a field (401, 407, 426) is better said by a [`Reply`](crate::Reply) with it.
     Http(Status),
+    /// The same, and why: one line of at most 88 bytes behind the standard text.
+    Why(Status, &'static str),
 }
 
 impl fmt::Display for Fault {
@@ -72,11 +76,24 @@ impl fmt::Display for Fault {
             Self::Rejected(reject) => write!(f, "the request was rejected: {reject}"),
             Self::Send(error) => write!(f, "the response cannot be sent: {error}"),
             Self::Http(status) => write!(f, "{} {}", status.code(), status.reason()),
+            Self::Why(status, why) => {
+                write!(f, "{} {}: {why}", status.code(), status.reason())
+            }
         }
     }
 }
 
 impl core::error::Error for Fault {}
+
+impl embedded_io_async::Error for Fault {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Gone => ErrorKind::ConnectionReset,
+            Self::Rejected(_) => ErrorKind::InvalidData,
+            Self::Send(_) | Self::Http(_) | Self::Why(..) => ErrorKind::Other,
+        }
+    }
+}
 
 impl From<Status> for Fault {
     fn from(status: Status) -> Self {
@@ -129,19 +146,17 @@ impl<'c> RequestHead<'c> {
         self.facts().version
     }
 
-    /// The target's path as it was sent: percent-encoded, `/` where it is empty.
+    /// The target's path as it was sent: percent-encoded, `/` where it is empty, `*` where OPTIONS
+    /// asks for the whole server.
     pub fn path(&self) -> &str {
-        match self.text(self.facts().path) {
-            "" => "/",
-            path => path,
-        }
+        // INVARIANT: the machine takes nothing but ASCII into a target.
+        core::str::from_utf8(self.facts().path_in(self.bytes())).unwrap_or_default()
     }
 
     /// [`path`](Self::path) as bytes, and the method: what the router looks at.
     pub(crate) fn start(&self) -> (Method, &[u8]) {
         let facts = self.facts();
-        let path = facts.path.slice(self.bytes());
-        (facts.method, if path.is_empty() { b"/" } else { path })
+        (facts.method, facts.path_in(self.bytes()))
     }
 
     /// What follows the first `?` of the target, percent-encoded.
@@ -157,12 +172,18 @@ impl<'c> RequestHead<'c> {
     /// The parameter `name` of the route's pattern, as it was sent: percent-encoded, and never with
     /// a `/` unless the pattern's `{name*}` takes the rest.
     pub fn param(&self, name: &str) -> Option<&str> {
-        routes::param(self.answer.route.get(), self.path(), name)
+        routes::param(self.answer.route.get()?.pattern, self.path(), name)
     }
 
     /// The value of the first field `name`, compared without regard to case (RFC 9110, 5.1).
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.fields().find(|(field, _)| is_ignoring_case(field, name)).map(|field| field.1)
+    }
+
+    /// The values of all fields `name`, in the order they came in: of a list (`#element`) they are
+    /// the parts (RFC 9110, 5.3). Tornado: `headers.get_list`.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.fields().filter(move |(field, _)| is_ignoring_case(field, name)).map(|field| field.1)
     }
 
     /// All fields in the order they came in, as name and value.
@@ -171,6 +192,11 @@ impl<'c> RequestHead<'c> {
         let bytes = self.bytes();
         let fields = self.buffer.head.fields.get(..used).unwrap_or_default();
         fields.iter().map(move |FieldRange { name, value }| (name.slice(bytes), value.slice(bytes)))
+    }
+
+    /// How the body ends.
+    pub(super) fn body_kind(&self) -> BodyKind {
+        self.facts().body
     }
 
     /// What the server counts: for status pages.
@@ -183,9 +209,9 @@ impl<'c> RequestHead<'c> {
         self.answer.token.get()
     }
 
-    /// Tells the router's choice to [`param`](Self::param).
-    pub(crate) fn set_route(&self, pattern: &'static str) {
-        self.answer.route.set(pattern);
+    /// Tells the router's choice to [`param`](Self::param), and the limit of its body.
+    pub(crate) fn set_route(&self, route: &'static Route) {
+        self.answer.route.set(Some(route));
     }
 
     /// Tells the error response which methods there are.
@@ -194,12 +220,41 @@ impl<'c> RequestHead<'c> {
     }
 }
 
-/// The body of a request, read as it comes in.
+/// The body of a request, read as it comes in: by its own methods, or as
+/// [`embedded_io_async::Read`]. Decoded: chunks are joined.
 pub struct Body<'c> {
     answer: &'c Answer<'c>,
 }
 
 impl<'c> Body<'c> {
+    /// How many bytes the whole body has; `None` where only its end will tell (chunked).
+    pub fn len(&self) -> Option<u64> {
+        match self.answer.entry.get()?.body() {
+            BodyKind::None => Some(0),
+            BodyKind::Length(len) => Some(len),
+            BodyKind::Chunked | BodyKind::UntilClose => None,
+        }
+    }
+
+    /// Whether there is no body, or one of no bytes; a chunked body is not known to be empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// Takes at most `bytes` of body from here on, whatever the route or the server said. For
+    /// handlers that learn from the head how much to take; a route's own limit is in its table,
+    /// see [`routes!`](crate::routes). Tornado: `set_max_body_size`.
+    ///
+    /// # Errors
+    /// [`Fault::Rejected`] with 413 when the head announced more.
+    pub fn limit(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.answer.body_bytes_max.set(bytes);
+        match self.len() {
+            Some(len) if len > bytes => Err(Fault::Rejected(TOO_LARGE)),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the next bytes of the body: at least one, `Ok(0)` at its end or for an empty `buf`.
     /// A peer that waits for `100 Continue` gets it with the first read.
     ///
@@ -209,6 +264,20 @@ impl<'c> Body<'c> {
     /// [`Fault::Gone`], or [`Fault::Rejected`]: a malformed body, or one over its limit (413).
     pub fn read<'b>(&'b mut self, buf: &'b mut [u8]) -> ReadBody<'b, 'c> {
         ReadBody { answer: self.answer, buf }
+    }
+
+    /// Shows the next bytes of the body where they lie, without a copy: resolves with how many,
+    /// `Ok(0)` at its end. The fields of a chunked body's trailer section are shown too, before
+    /// that end; all other ways to read drop them. They come from the peer after everything was
+    /// decided: never take one for a field of the head (RFC 9110, 6.5.1).
+    ///
+    /// Cancel-safe: everything is shown once.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); 431 for a trailer section over
+    /// [`Limits::trailer_bytes_max`](crate::Limits::trailer_bytes_max).
+    pub fn visit<T: FnMut(Part<'_>)>(&mut self, to: T) -> VisitBody<'c, T> {
+        VisitBody { answer: self.answer, to }
     }
 
     /// Reads the whole body into `buf` and returns it.
@@ -243,6 +312,50 @@ impl<'c> Body<'c> {
     }
 }
 
+impl embedded_io_async::ErrorType for Body<'_> {
+    type Error = Fault;
+}
+
+impl embedded_io_async::Read for Body<'_> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Fault> {
+        Body::read(self, buf).await
+    }
+}
+
+/// See [`Body::visit`].
+#[must_use = "a read does nothing unless it is awaited"]
+pub struct VisitBody<'c, T> {
+    answer: &'c Answer<'c>,
+    to: T,
+}
+
+impl<T> Unpin for VisitBody<'_, T> {}
+
+impl<T: FnMut(Part<'_>)> Future for VisitBody<'_, T> {
+    type Output = Result<usize, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { answer, to } = &mut *self;
+        match answer.pass_body(usize::MAX, to) {
+            Some(result) => Poll::Ready(result),
+            None => answer.wait(WANTS_BODY, &answer.body_waker, cx),
+        }
+    }
+}
+
+/// What a received body is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// Some bytes, never none.
+    Data(&'a [u8]),
+    /// A field of the trailer section: its name and its value.
+    Trailer(&'a [u8], &'a [u8]),
+}
+
+/// The body is longer than its limit.
+pub(super) const TOO_LARGE: Reject =
+    Reject { status: Status::CONTENT_TOO_LARGE, reason: "the body is larger than its limit" };
+
 /// See [`Body::read`].
 #[must_use = "a read does nothing unless it is awaited"]
 pub struct ReadBody<'b, 'c> {
@@ -268,8 +381,10 @@ impl Answer<'_> {
         if buf.is_empty() {
             return Some(Ok(0));
         }
-        self.pass_body(buf.len(), &mut |bytes| {
-            if let Some(place) = buf.get_mut(..bytes.len()) {
+        self.pass_body(buf.len(), &mut |part| {
+            if let Part::Data(bytes) = part
+                && let Some(place) = buf.get_mut(..bytes.len())
+            {
                 place.copy_from_slice(bytes);
             }
         })
@@ -280,7 +395,7 @@ impl Answer<'_> {
     pub(super) fn pass_body(
         &self,
         most: usize,
-        to: &mut dyn FnMut(&[u8]),
+        to: &mut dyn FnMut(Part<'_>),
     ) -> Option<Result<usize, Fault>> {
         let entry = self.entry.get()?;
         if entry.conn.borrow().recv_done() {
@@ -333,24 +448,29 @@ impl Answer<'_> {
         entry: &HeadEntry<'_>,
         input: &[u8],
         most: usize,
-        to: &mut dyn FnMut(&[u8]),
+        to: &mut dyn FnMut(Part<'_>),
     ) -> Result<(usize, Option<usize>), Reject> {
         let mut conn = entry.conn.borrow_mut();
-        let limits = &self.common.proto_limits;
+        let limits =
+            Limits { body_bytes_max: self.body_bytes_max.get(), ..self.common.proto_limits };
         // No more than is taken, because what a step names is consumed; but a line of framing may
         // be longer than that, and is then shown whole.
         let clipped = input.get(..most).unwrap_or(input);
         let eof = entry.eof.get();
-        let mut step = conn.recv_body(clipped, eof && clipped.len() == input.len(), limits)?;
+        let mut step = conn.recv_body(clipped, eof && clipped.len() == input.len(), &limits)?;
         if step.consumed == 0 && step.event.is_none() && clipped.len() < input.len() {
-            step = conn.recv_body(input, eof, limits)?;
+            step = conn.recv_body(input, eof, &limits)?;
         }
         let passed = match step.event {
             Some(Event::Body(range)) => {
                 let bytes = input.get(range).unwrap_or_default();
                 debug_assert!(bytes.len() <= most, "a body step longer than its reader");
-                to(bytes);
+                to(Part::Data(bytes));
                 Some(bytes.len())
+            }
+            Some(Event::Trailer(field)) => {
+                to(Part::Trailer(field.name.slice(input), field.value.slice(input)));
+                None
             }
             Some(Event::End) => Some(0),
             _ if conn.recv_done() => Some(0),

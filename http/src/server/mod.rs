@@ -18,7 +18,9 @@
 //! [`Exchange`] only.
 
 mod driver;
+mod ending;
 pub mod exchange;
+pub mod journal;
 mod lists;
 mod patience;
 mod probe;
@@ -80,7 +82,8 @@ impl Capacity {
         connections: 10_000,
         requests: 256,
         heads: 768,
-        head_bytes: 8 * 1024,
+        // RFC 9112, 3: request lines of 8,000 octets, beside the table of fields.
+        head_bytes: 9 * 1024,
         fields: 64,
         body_bytes: 4 * 1024,
         out_bytes: 16 * 1024,
@@ -153,8 +156,13 @@ fn within(name: &str, number: usize, least: usize, most: usize) {
 /// What a peer may ask for and how long it may take. No deadline can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest request body in bytes. Beyond: 413.
+    /// Longest request body in bytes, for routes that have no limit of their own. Beyond: 413,
+    /// before the handler runs where the head tells the length.
     pub body_bytes_max: u64,
+    /// Longest line in front of a chunk, with its extensions, in bytes. Beyond: 400.
+    pub chunk_line_bytes_max: u8,
+    /// Longest trailer section in bytes, and no more than [`Capacity::body_bytes`]. Beyond: 431.
+    pub trailer_bytes_max: u16,
     /// From the first byte of a head, or from the accept, to its last, in milliseconds. Then 408,
     /// or a close if nothing arrived.
     pub head_ms: u32,
@@ -188,10 +196,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// 1 MiB of body; 10 s for a head, 75 s idle, 60 s for a handler, 5 s in the queue, 512 bytes
-    /// in 10 s, 1 s of patience, 64 KiB or 2 s of draining, 1 s of grace, 10 s to stop.
+    /// 1 MiB of body, 128 bytes before a chunk and 512 of trailers; 10 s for a head, 75 s idle,
+    /// 60 s for a handler, 5 s in the queue, 512 bytes in 10 s, 1 s of patience, 64 KiB or 2 s of
+    /// draining, 1 s of grace, 10 s to stop.
     pub const DEFAULT: Self = Self {
         body_bytes_max: 1024 * 1024,
+        chunk_line_bytes_max: proto::Limits::DEFAULT.chunk_line_bytes_max,
+        trailer_bytes_max: proto::Limits::DEFAULT.trailer_bytes_max,
         head_ms: 10_000,
         idle_ms: 75_000,
         handler_ms: 60_000,

@@ -10,16 +10,20 @@
 use core::future::Future;
 
 use dustdevil_core::list;
-use dustdevil_core::poller::Transport;
+use dustdevil_core::poller::{Readiness, Transport};
 use dustdevil_core::reactor::Close;
 use dustdevil_core::time::{Duration, Instant};
 
 use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
+use super::journal::Hit;
 use super::request::REQUEST_TIMEOUT;
 use super::stats::add;
 use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY};
 use crate::proto::{BodyKind, Reject, Status};
+
+/// How many rounds of slots share a patience at most.
+const ROUNDS_MAX: usize = 10;
 
 impl<'r, P, F, H, const STOPS: bool> Driver<'r, '_, P, F, H, STOPS>
 where
@@ -90,7 +94,10 @@ where
         match answer.stage.get() {
             Stage::Draining => self.close(token, Close::Graceful),
             Stage::Handling if waits => self.cut_short(answer, REQUEST_TIMEOUT),
-            Stage::Handling if !answer.gone.get() => self.cut_short(answer, LATE),
+            Stage::Handling if !answer.gone.get() => {
+                self.common.warn(Hit::HandlerTime);
+                self.cut_short(answer, LATE);
+            }
             _ => self.close(token, Close::Abort),
         }
     }
@@ -107,6 +114,7 @@ where
         }
         entry.conn.borrow_mut().close_after();
         self.answer_error(answer, entry, reject);
+        self.log_request(answer, entry);
         if answer.gone.get() {
             return self.close(token, Close::Abort);
         }
@@ -115,55 +123,66 @@ where
 
     // ---- who waits for a slot
 
-    /// Requests wait for a slot, or connections for room: after a second of patience the slots
-    /// whose peers moved least meanwhile are ended. Whether any was.
+    /// Somebody waits for a slot or for a connection's place: from then on it is watched how fast
+    /// the peers are that hold up the others' slots. Ends slots of those who had their second of
+    /// patience; whether any was.
+    ///
+    /// All go that are as slow as a peer may be over a longer time. Else the slowest goes, while
+    /// those who have had their patience hold more than a quarter of the slots: so the others serve
+    /// who has just come, whatever is done to them, and a long transfer that goes well lasts.
     pub(super) fn press_slots(&mut self) -> bool {
         let patience = self.patience_shared();
-        let answers = self.answers();
-        let Some(since) = self.pressed_since else {
+        if self.pressed_since.is_none() {
             self.pressed_since = Some(self.now);
             self.lists.arm(self.now + patience);
-            for answer in answers {
-                answer.pressed_mark.set(answer.moved.get());
-            }
-            return false;
-        };
-        if self.now - since < patience {
-            self.lists.arm(since + patience);
+            self.answers().iter().for_each(|answer| answer.watch(self.now));
             return false;
         }
-        self.pressed_since = None;
-        // Each has a patience of its own, also who came after others began to wait.
-        let (mut least, mut fewest, mut patient_until) = (None, u32::MAX, Instant::MAX);
-        for answer in answers {
-            let Some(until) = answer.patient_until(patience) else { continue };
-            let moved = answer.moved_since(&answer.pressed_mark);
-            if until > self.now {
-                patient_until = patient_until.min(until);
-            } else if least.is_none() || moved < fewest {
-                (least, fewest) = (Some(answer.slot), moved);
-            }
-        }
-        let Some(least) = least else {
-            if patient_until != Instant::MAX {
-                self.pressed_since = Some(since);
-                self.lists.arm(patient_until);
-            }
-            return false;
-        };
-        // All that are as slow as a peer may be over a longer time, and the slowest in any case.
         let limits = &self.common.limits;
         let least_bytes = limits.progress_bytes_min.saturating_mul(limits.patience_ms)
             / limits.progress_ms.max(1);
-        for answer in answers {
-            let slow = answer.patient_until(patience).is_some_and(|until| until <= self.now);
+        let (mut slowest, mut fewest, mut long) = (None, u32::MAX, 0);
+        let mut next = self.now + self.patience();
+        let mut ended = false;
+        for answer in self.answers() {
+            if !self.is_held_by_peer(answer) {
+                continue;
+            }
+            let until = answer.pressed_at.get() + patience;
             let moved = answer.moved_since(&answer.pressed_mark);
-            if slow && (answer.slot == least || moved < least_bytes) {
+            if until > self.now {
+                next = next.min(until);
+            } else if moved < least_bytes {
                 add(&self.common.stats.shed);
                 self.cut_short_or_close(answer);
+                ended = true;
+            } else {
+                long += 1;
+                if moved < fewest {
+                    (slowest, fewest) = (Some(answer), moved);
+                }
             }
         }
-        true
+        let slowest = slowest.filter(|_| !ended && 4 * long > self.shared.capacity.requests);
+        if let Some(slowest) = slowest {
+            add(&self.common.stats.shed);
+            self.cut_short_or_close(slowest);
+            return true;
+        }
+        self.lists.arm(next);
+        ended
+    }
+
+    /// Whether the slot's time is its peer's: it waits for it, or is kept busy by it. One that
+    /// waits for its handler is not, nor one whose peer has done its part, and which has not had
+    /// its turn yet.
+    fn is_held_by_peer(&self, answer: &Answer<'_>) -> bool {
+        let Some(token) = answer.token.get() else { return false };
+        let ready = self.reactor.readiness(token);
+        let has_come = if answer.is_flushed() { Readiness::READ } else { Readiness::WRITE };
+        let waits = answer.paused.get() && answer.peer_wait.get().is_some();
+        let waits = waits || answer.stage.get() == Stage::Draining;
+        answer.yielded.get() || (waits && !ready.intersects(has_come))
     }
 
     fn cut_short_or_close(&mut self, answer: &'r Answer<'r>) {
@@ -181,6 +200,18 @@ where
         if self.pressed_since.is_some() && !self.pressed() {
             self.pressed_since = None;
         }
+        loop {
+            self.give_slots();
+            self.give_heads();
+            // One who has just come may have pushed another out: that slot is for those who wait.
+            let is_free = !self.shared.answers.is_full();
+            if !is_free || self.lists.list(Phase::AwaitSlot).is_empty() {
+                break;
+            }
+        }
+    }
+
+    fn give_slots(&mut self) {
         while !self.lists.list(Phase::AwaitSlot).is_empty() {
             if self.shared.answers.is_full() && !self.press_slots() {
                 break;
@@ -193,16 +224,15 @@ where
                 break;
             }
         }
+    }
+
+    fn give_heads(&mut self) {
         while let Some(index) = self.lists.list(Phase::AwaitHead).front() {
             let Some(token) = self.reactor.token_at(index as usize) else { break };
             self.begin_head(token);
             if self.lists.list(Phase::AwaitHead).front() == Some(index) {
                 break;
             }
-        }
-        if !self.lists.list(Phase::AwaitSlot).is_empty() && !self.shared.answers.is_full() {
-            // One who has just come pushed another out: its slot is given away next turn.
-            self.lists.arm(self.now);
         }
     }
 
@@ -211,12 +241,15 @@ where
     }
 
     /// The patience that a slow peer is granted: all who wait together are to wait no longer than
-    /// that, so the more there are for each slot, the shorter it is.
+    /// that, so the more there are for each slot, the shorter it is; but a tenth is left to
+    /// everybody, or a good peer that is some hundreds of kilometres away would be cut off too. Of
+    /// those who wait to be accepted the number is not known: they count as many again.
     fn patience_shared(&self) -> Duration {
         let waiting = |phase| self.lists.list(phase).len();
         let waiting = waiting(Phase::AwaitSlot) + waiting(Phase::AwaitHead);
         let rounds = waiting.div_ceil(self.shared.capacity.requests.max(1)).max(1);
-        let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
+        let rounds = if self.was_crowded() { 2 * rounds } else { rounds };
+        let rounds = rounds.min(ROUNDS_MAX) as u32;
         Duration::from_millis(u64::from(self.common.limits.patience_ms / rounds))
     }
 
@@ -244,15 +277,10 @@ where
 }
 
 impl Answer<'_> {
-    /// Whether the slot is held up by its peer alone.
-    fn waits_for_peer(&self) -> bool {
-        let waits = self.paused.get() && self.peer_wait.get().is_some();
-        self.token.get().is_some() && (waits || self.stage.get() == Stage::Draining)
-    }
-
-    /// Until when its peer is granted `patience`; `None`: the slot is not held up by it.
-    fn patient_until(&self, patience: Duration) -> Option<Instant> {
-        self.waits_for_peer().then(|| self.began.get() + patience)
+    /// Watches from now on how fast its peer is.
+    pub(super) fn watch(&self, now: Instant) {
+        self.pressed_at.set(now);
+        self.pressed_mark.set(self.moved.get());
     }
 
     fn restart_progress(&self) {

@@ -125,7 +125,7 @@ impl Probe<'_> {
     fn check_slot(&self, index: usize, place: u16, readable: bool, writable: bool) {
         let answer = &self.shared.answers.entries()[usize::from(place)];
         let (stage, wants) = (answer.stage.get(), answer.wants.get());
-        let unsent = !answer.out.borrow().is_empty();
+        let unsent = !answer.is_flushed();
         let why = match stage {
             _ if unsent && writable => "it can write",
             Stage::Handling if wants & WANTS_BODY != 0 && readable => "it can read its body",

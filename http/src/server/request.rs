@@ -16,12 +16,15 @@ use dustdevil_core::time::Duration;
 
 use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
+use super::journal::Hit;
 use super::stats::add;
 use super::tables::{HeadBuffer, HeadEntry, Phase, Window, to_front};
 use crate::proto::{
     BodyOut, Conn, Event, HeadOut, MediaType, NAMED, Prefix, Reject, SendError, Status,
 };
 
+/// How many rounds of head buffers share a grace at most.
+const ROUNDS_MAX: usize = 10;
 /// Bytes of an error response: its head and one line.
 pub(super) const ERROR_BYTES_MAX: usize = 384;
 
@@ -190,7 +193,7 @@ where
     /// the less time there is.
     fn evict_head(&mut self) -> bool {
         let waiting = self.lists.list(Phase::AwaitHead).len() + 1;
-        let rounds = waiting.div_ceil(self.shared.capacity.heads) as u32;
+        let rounds = waiting.div_ceil(self.shared.capacity.heads).min(ROUNDS_MAX) as u32;
         let grace = Duration::from_millis(u64::from(self.common.limits.patience_ms / 4 / rounds));
         let oldest = if self.lists.list(Phase::Head).is_empty() {
             self.first_waiting(false)
@@ -207,14 +210,18 @@ where
 
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn lease_head(&mut self) -> Option<&'r HeadEntry<'r>> {
-        if self.shared.heads.is_full() && !self.evict_head() {
-            return None;
+        if self.shared.heads.is_full() {
+            self.common.warn(Hit::Heads);
+            if !self.evict_head() {
+                return None;
+            }
         }
         let entry = self.entry(self.shared.heads.allot()? as u16);
         *entry.conn.borrow_mut() = Conn::server();
         entry.start.set(0);
         entry.end.set(0);
         entry.eof.set(false);
+        entry.answered_in_crowd.set(0);
         Some(entry)
     }
 
@@ -254,7 +261,7 @@ where
             Phase::AwaitHead => {
                 // A bit may be wrong: whoever has sent nothing is told nothing.
                 if let Ok(1..) = self.reactor.read(token, &mut [0]) {
-                    self.say(token, &mut Conn::server(), NO_SLOT);
+                    self.say(token, &mut Conn::server(), &[], NO_SLOT);
                 }
                 self.close(token, Close::Graceful);
             }
@@ -268,14 +275,19 @@ where
         if self.connection(token).phase() != Phase::AwaitSlot {
             self.keep_head(token, entry);
         }
-        self.say(token, &mut entry.conn.borrow_mut(), reject);
+        self.log_refused(token, reject);
+        {
+            let buffer = entry.buffer.borrow();
+            let unread = buffer.window.get(entry.start.get()..entry.end.get()).unwrap_or_default();
+            self.say(token, &mut entry.conn.borrow_mut(), unread, reject);
+        }
         self.close(token, Close::Graceful);
     }
 
     /// Writes an error response; what a full socket does not take is lost.
-    fn say(&self, token: Token, conn: &mut Conn, reject: Reject) {
+    fn say(&self, token: Token, conn: &mut Conn, unread: &[u8], reject: Reject) {
         let mut out = [0; ERROR_BYTES_MAX];
-        conn.close_after();
+        conn.give_up(unread);
         let written = write_error(&mut out, conn, &self.common.prefix.borrow(), reject, 0);
         let Ok((len, _)) = written else { return };
         let mut rest = out.get(..len).unwrap_or_default();
@@ -295,8 +307,8 @@ pub(super) const NO_SLOT: Reject =
 /// Longest reason that an error response says.
 const REASON_BYTES_MAX: usize = 88;
 
-/// Writes an error response: how many bytes, and whether its whole body is among them. `allow`: for
-/// 405, what other methods there are.
+/// Writes an error response, or another that says no more than its status: how many bytes, and
+/// whether its whole body is among them. `allow`: which methods there are, if that is to be said.
 pub(super) fn write_error(
     out: &mut [u8],
     conn: &mut Conn,
@@ -319,13 +331,16 @@ pub(super) fn write_error(
     let mut room = [0; ALLOW_BYTES_MAX];
     let field: Option<(&str, &[u8])> = match reject.status {
         Status::SERVICE_UNAVAILABLE => Some(("Retry-After", b"1")),
-        Status::METHOD_NOT_ALLOWED if allow != 0 => Some(("Allow", allowed(allow, &mut room))),
+        // A handler's own 405 knows of no others, and still has to say so (RFC 9110, 15.5.6).
+        status if allow != 0 || status == Status::METHOD_NOT_ALLOWED => {
+            Some(("Allow", allowed(allow, &mut room)))
+        }
         _ => None,
     };
     let head = HeadOut {
         prefix: Some(prefix),
         body: BodyOut::Length(line.iter().map(|part| part.len()).sum::<usize>() as u64),
-        content_type: Some(MediaType::PLAIN),
+        content_type: Some(MediaType::PLAIN).filter(|_| !reject.status.is_bodiless()),
         fields: field.as_slice(),
         ..HeadOut::response(reject.status)
     };

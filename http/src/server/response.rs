@@ -13,9 +13,13 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use dustdevil_core::handle::Handle;
+use dustdevil_core::nb;
+use dustdevil_core::poller::Token;
+
 use super::exchange::{Closed, Fault, Sent};
-use super::tables::{Answer, WANTS_OUT};
-use crate::proto::{BodyOut, HeadOut, MediaType, SendError, Status};
+use super::tables::{Answer, Flushed, Tail, WANTS_OUT};
+use crate::proto::{BodyOut, HeadOut, MediaType, SendError, StartLine, Status};
 
 /// A whole response: status, fields and a body that is there already.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +65,19 @@ impl<'r> Reply<'r> {
         self
     }
 
+    /// The same with a body that lasts as long as the program. What of it does not fit into the out
+    /// buffer behind its head is not copied there: it goes to the transport from where it lies, on
+    /// a board from flash, on Linux with its head in one `sendmsg`; and the handler is done at
+    /// once.
+    pub const fn static_body(
+        mut self,
+        content_type: MediaType<'r>,
+        body: &'static [u8],
+    ) -> StaticReply<'r> {
+        self.content_type = Some(content_type);
+        StaticReply { reply: self, body }
+    }
+
     #[inline]
     fn head(&self) -> HeadOut<'r> {
         HeadOut {
@@ -72,18 +89,53 @@ impl<'r> Reply<'r> {
     }
 }
 
+/// A [`Reply`] whose body lasts as long as the program: see [`Reply::static_body`].
+#[derive(Clone, Copy, Debug)]
+pub struct StaticReply<'r> {
+    pub(crate) reply: Reply<'r>,
+    pub(crate) body: &'static [u8],
+}
+
+/// What [`Responder::reply`] takes: [`Reply`] and [`StaticReply`].
+pub trait Respond<'c> {
+    /// The future that writes it.
+    type Writing: Future<Output = Result<Sent, Fault>>;
+
+    /// Writes it to `out`.
+    fn respond(self, out: Responder<'c>) -> Self::Writing;
+}
+
+impl<'c, 'r> Respond<'c> for Reply<'r> {
+    type Writing = WriteReply<'c, 'r>;
+
+    #[inline]
+    fn respond(self, out: Responder<'c>) -> WriteReply<'c, 'r> {
+        WriteReply { answer: out.answer, reply: self, sent: None }
+    }
+}
+
+impl<'c, 'r> Respond<'c> for StaticReply<'r> {
+    type Writing = WriteStatic<'c, 'r>;
+
+    fn respond(self, out: Responder<'c>) -> WriteStatic<'c, 'r> {
+        WriteStatic { answer: out.answer, reply: self }
+    }
+}
+
 /// The place for a response. Dropping it unused answers 500.
 pub struct Responder<'c> {
     pub(super) answer: &'c Answer<'c>,
 }
 
 impl<'c> Responder<'c> {
-    /// Sends a whole response. Resolves once it is in the out buffer, which the driver then sends.
+    /// Sends a whole response. Resolves once it is in the out buffer, which the driver then sends;
+    /// of a [`StaticReply`], once its head is.
     ///
     /// # Errors
     /// [`Fault::Gone`]; [`Fault::Send`] when its head is malformed or larger than the out buffer.
-    pub fn reply<'r>(self, reply: Reply<'r>) -> WriteReply<'c, 'r> {
-        WriteReply { answer: self.answer, reply, sent: None }
+    #[inline]
+    pub fn reply<R: Respond<'c>>(self, reply: R) -> R::Writing {
+        reply.respond(self)
     }
 
     /// Sends a whole response whose body `fill` writes straight into the out buffer, in place of
@@ -102,13 +154,15 @@ impl<'c> Responder<'c> {
         WriteFilled { answer: self.answer, reply, fill }
     }
 
-    /// Begins a response whose body follows piece by piece: chunked unless `head.body` gives its
-    /// length (and closed by the connection for HTTP/1.0).
+    /// Begins a response whose body follows piece by piece. Unless `head.body` says how it ends,
+    /// it gets a `Content-Length` when it ends before the handler waited for anything, and while
+    /// it fits into the out buffer; else it is chunked, or ended by the connection for HTTP/1.0.
+    /// Tornado: `write` and `flush`.
     ///
     /// # Errors
     /// As [`reply`](Self::reply).
     pub async fn start(self, head: HeadOut<'_>) -> Result<BodyWriter<'c>, Fault> {
-        let body = if head.body == BodyOut::None { BodyOut::Chunked } else { head.body };
+        let body = if head.body == BodyOut::None { BodyOut::Unknown } else { head.body };
         let head = HeadOut { body, ..head };
         let answer = self.answer;
         let poll = |cx: &mut Context<'_>| match answer.send_head(head) {
@@ -176,6 +230,7 @@ impl Answer<'_> {
         let mut from = match *sent {
             Some(from) => from,
             None => {
+                self.status.set(reply.status);
                 let prefix = self.common.prefix.borrow();
                 let head = HeadOut { prefix: Some(&prefix), ..reply.head() };
                 match conn.send_head(out.room(), &head) {
@@ -198,6 +253,73 @@ impl Answer<'_> {
         // The length was known, so nothing is left to be written.
         Some(conn.finish(&mut []).map(|_| Sent::NEW).map_err(Fault::Send))
     }
+}
+
+/// See [`Responder::reply`] and [`Reply::static_body`].
+#[must_use = "a reply is not sent unless it is awaited"]
+pub struct WriteStatic<'c, 'r> {
+    answer: &'c Answer<'c>,
+    reply: StaticReply<'r>,
+}
+
+impl Future for WriteStatic<'_, '_> {
+    type Output = Result<Sent, Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.answer.send_static(&self.reply) {
+            Some(result) => Poll::Ready(result),
+            None => self.answer.wait_out(cx),
+        }
+    }
+}
+
+impl Answer<'_> {
+    /// Appends a head to the out buffer, and its body as well or leaves that where it lies. `None`:
+    /// there is no room until the buffer is flushed.
+    fn send_static(
+        &self,
+        StaticReply { reply, body }: &StaticReply<'_>,
+    ) -> Option<Result<Sent, Fault>> {
+        let length = BodyOut::Length(body.len() as u64);
+        if let Err(fault) = self.send_head(HeadOut { body: length, ..reply.head() })? {
+            return Some(Err(fault));
+        }
+        let entry = self.entry.get()?;
+        let (mut conn, mut out) = (entry.conn.borrow_mut(), self.out.borrow_mut());
+        if body.len() > out.room().len() {
+            let len = conn.send_apart(body.len());
+            let bytes = body.get(..len).unwrap_or_default();
+            self.tail.set(Some(Tail { bytes, flush: flush_tail }).filter(|_| len > 0));
+        } else {
+            let (_, written) = conn.send_body(body, out.room());
+            out.end += written;
+        }
+        Some(conn.finish(&mut []).map(|_| Sent::NEW).map_err(Fault::Send))
+    }
+}
+
+/// Hands the out buffer and the body behind it to the transport. Reached through the [`Tail`] that
+/// a reply left, so that no program links it which sends no such body.
+fn flush_tail(answer: &Answer<'_>, handle: Handle<'_>, token: Token) -> Flushed {
+    let mut out = answer.out.borrow_mut();
+    while let Some(tail) = answer.tail.get() {
+        match handle.write_vectored(token, out.used(), tail.bytes) {
+            Ok(len) => {
+                let from_out = len.min(out.used().len());
+                out.consume(from_out);
+                let bytes = tail.bytes.get(len - from_out..).unwrap_or_default();
+                answer.tail.set(Some(Tail { bytes, ..tail }).filter(|_| !bytes.is_empty()));
+                answer.count_moved(len);
+            }
+            Err(nb::Error::WouldBlock) => return Flushed::Blocked,
+            Err(nb::Error::Other(_)) => {
+                out.clear();
+                answer.tail.set(None);
+                return Flushed::Gone;
+            }
+        }
+    }
+    Flushed::All
 }
 
 /// Bytes of the out buffer that [`Responder::fill`] keeps for the head.
@@ -267,7 +389,16 @@ impl Answer<'_> {
             to += framed;
         }
         out.end += to;
+        self.status.set(status_of(&head));
         Some(conn.finish(&mut []).map(|_| Sent::NEW).map_err(Fault::Send))
+    }
+}
+
+/// The status of a response; a request, which the machine refuses to send here, has none.
+const fn status_of(head: &HeadOut<'_>) -> Status {
+    match head.start {
+        StartLine::Response(status, _) => status,
+        StartLine::Request(..) => Status::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -276,6 +407,10 @@ const GAP: usize = 16;
 
 /// The body of a response that was begun. Dropping it without [`end`](Self::end) ends the
 /// connection, unless all of a promised length was written.
+///
+/// Of a body that is not sent (to HEAD, with 204 or 304) it takes as much as the out buffer holds;
+/// then, or when its handler waits for anything else, the response is complete as it is, and the
+/// handler's future is dropped.
 pub struct BodyWriter<'c> {
     answer: &'c Answer<'c>,
 }
@@ -304,8 +439,19 @@ impl<'c> BodyWriter<'c> {
     /// # Errors
     /// [`Fault::Send`] when fewer bytes were written than promised.
     pub async fn end(self) -> Result<Sent, Fault> {
+        self.end_with(&[]).await
+    }
+
+    /// Ends the response with a trailer section, which only a chunked body has (RFC 9112, 7.1.2):
+    /// one of known length, and one for an HTTP/1.0 peer, leaves it out. A field `Trailer` in the
+    /// head announces it, if the handler wrote one.
+    ///
+    /// # Errors
+    /// As [`end`](Self::end); [`Fault::Send`] for fields that may not stand in a trailer section:
+    /// framing, routing, authentication, content (RFC 9110, 6.5.1).
+    pub async fn end_with(self, trailers: &[(&str, &[u8])]) -> Result<Sent, Fault> {
         let answer = self.answer;
-        core::future::poll_fn(|cx| match answer.finish() {
+        core::future::poll_fn(|cx| match answer.finish(trailers) {
             Some(result) => Poll::Ready(result),
             None => answer.wait_out(cx),
         })
@@ -315,6 +461,22 @@ impl<'c> BodyWriter<'c> {
     /// Resolves when the peer is gone; borrows nothing.
     pub fn closed(&self) -> Closed<'c> {
         Closed::new(self.answer)
+    }
+}
+
+impl embedded_io_async::ErrorType for BodyWriter<'_> {
+    type Error = Fault;
+}
+
+impl embedded_io_async::Write for BodyWriter<'_> {
+    /// Writes all of `buf`, as [`BodyWriter::write`] does.
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, Fault> {
+        BodyWriter::write(self, buf).await?;
+        Ok(buf.len())
+    }
+
+    async fn flush(&mut self) -> Result<(), Fault> {
+        BodyWriter::flush(self).await
     }
 }
 
@@ -333,7 +495,7 @@ impl Future for WriteBody<'_, '_> {
         while !self.data.is_empty() {
             let taken = answer.send_body(self.data)?;
             if taken == 0 {
-                if answer.out.borrow().is_empty() {
+                if answer.out.borrow().is_empty() && answer.muted.get() == 0 {
                     // An empty buffer takes nothing: the promised length is used up.
                     return Poll::Ready(Err(Fault::Send(SendError::State)));
                 }
@@ -358,7 +520,7 @@ impl Future for Flush<'_, '_> {
         let answer = self.writer.answer;
         if answer.gone.get() {
             Poll::Ready(Err(Fault::Gone))
-        } else if answer.out.borrow().is_empty() {
+        } else if answer.is_flushed() {
             Poll::Ready(Ok(()))
         } else {
             answer.wait_out(cx)
@@ -381,6 +543,7 @@ impl Answer<'_> {
         match sent {
             Ok(len) => {
                 out.end += len;
+                self.status.set(status_of(&head));
                 Some(Ok(()))
             }
             Err(SendError::Full) if !out.is_empty() => None,
@@ -392,19 +555,27 @@ impl Answer<'_> {
     fn send_body(&self, data: &[u8]) -> Result<usize, Fault> {
         let entry = self.entry.get().filter(|_| !self.gone.get()).ok_or(Fault::Gone)?;
         let mut out = self.out.borrow_mut();
-        let (taken, written) = entry.conn.borrow_mut().send_body(data, out.room());
+        let mut conn = entry.conn.borrow_mut();
+        // As much as the buffer would have held: then the writer waits, which ends the exchange.
+        let left = if conn.is_muted() { out.bytes.len() - self.muted.get() } else { usize::MAX };
+        let data = data.get(..left).unwrap_or(data);
+        let (taken, written) = conn.send_body(data, out.room());
+        if left != usize::MAX {
+            self.muted.set(self.muted.get() + taken);
+        }
         out.end += written;
         Ok(taken)
     }
 
     /// Ends the body. `None`: there is no room until the out buffer is flushed.
-    fn finish(&self) -> Option<Result<Sent, Fault>> {
+    fn finish(&self, trailers: &[(&str, &[u8])]) -> Option<Result<Sent, Fault>> {
         let Some(entry) = self.entry.get() else { return Some(Err(Fault::Gone)) };
         let mut out = self.out.borrow_mut();
-        let finished = entry.conn.borrow_mut().finish(out.room());
+        let end = out.end;
+        let finished = entry.conn.borrow_mut().finish_with(out.bytes, end, trailers);
         match finished {
-            Ok(len) => {
-                out.end += len;
+            Ok(end) => {
+                out.end = end;
                 Some(Ok(Sent::NEW))
             }
             Err(SendError::Full) if !out.is_empty() => None,

@@ -14,6 +14,8 @@
 //! 4. `finish`: the handler left a part of the body
 //! 5. `release`
 //!
+//! 4 and 5 are in [`ending`](super::ending).
+//!
 //! Invariants: no borrow of a slot's buffers is held while its handler runs; the machine, not the
 //! handler's word, decides whether a response is complete; a slot that waits has a deadline,
 //! unless it waits for its handler alone and the response has begun.
@@ -26,30 +28,22 @@ use core::task::{Context, Poll};
 use dustdevil_core::nb;
 use dustdevil_core::poller::{Readiness, Token, Transport};
 use dustdevil_core::reactor::Close;
-use dustdevil_core::time::{Duration, Instant};
+use dustdevil_core::time::Instant;
 
 use super::driver::Driver;
-use super::exchange::{Exchange, Fault, Sent};
+use super::exchange::{Exchange, Fault, Sent, TOO_LARGE};
+use super::journal::Hit;
 use super::request::{ERROR_BYTES_MAX, Moved, Parsed, write_error};
 use super::stats::add;
-use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT};
-use crate::proto::{BodyKind, Reject, Status};
+use super::tables::{Answer, Flushed, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT};
+use crate::proto::{BodyKind, Reject, SendError, Status};
 
 /// Requests of one connection answered in a row before others get their turn.
 const REQUESTS_IN_A_ROW_MAX: usize = 64;
+/// Requests of one connection answered while others wait for its place.
+const REQUESTS_IN_CROWD_MAX: u8 = 64;
 /// Times a handler is polled in a row because its body or its buffer moved.
-const POLLS_IN_A_ROW_MAX: usize = 64;
-
-/// How a flush went.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flushed {
-    /// Everything is with the transport.
-    All,
-    /// The peer does not take more now.
-    Blocked,
-    /// The peer is gone; what was left is thrown away.
-    Gone,
-}
+const POLLS_IN_A_ROW_MAX: usize = 16;
 
 /// What became of a slot.
 enum Then {
@@ -69,27 +63,38 @@ where
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn dispatch(&mut self, token: Token, entry: &'r HeadEntry<'r>) {
         let connection = self.connection(token);
-        let Some(slot) = self.shared.answers.allot() else {
-            // Whoever waits already keeps its place and its deadline.
-            if connection.phase() != Phase::AwaitSlot {
-                connection.place.set(entry.index);
-                self.enter(token, Phase::AwaitSlot);
-            }
-            self.press_slots();
-            return;
-        };
+        let waits = connection.phase() == Phase::AwaitSlot;
+        // Nobody overtakes those who wait: a slot that has just become free is theirs.
+        let is_next = waits || self.lists.list(Phase::AwaitSlot).is_empty();
+        let slot = if is_next { self.shared.answers.allot() } else { None };
+        let Some(slot) = slot else { return self.await_slot(token, entry) };
         let answer = self.answer(slot as u16);
         connection.place.set(answer.slot);
         connection.phase.set(Phase::Slot);
         answer.token.set(Some(token));
         answer.entry.set(Some(entry));
         answer.gone.set(false);
-        answer.pressed_mark.set(answer.moved.get());
+        answer.watch(self.now);
+        answer.held_since.set(self.now);
         self.start(answer, entry);
         self.run(answer);
         if connection.phase() == Phase::Slot {
             // It could not be answered at once.
             self.lists.leave(token.index() as u32);
+        }
+    }
+
+    /// A whole head waits for a slot. Whoever waits already keeps its place and its deadline.
+    #[cold]
+    fn await_slot(&mut self, token: Token, entry: &HeadEntry<'_>) {
+        let connection = self.connection(token);
+        if connection.phase() != Phase::AwaitSlot {
+            connection.place.set(entry.index);
+            self.enter(token, Phase::AwaitSlot);
+        }
+        if self.shared.answers.is_full() {
+            self.common.warn(Hit::Requests);
+            self.press_slots();
         }
     }
 
@@ -100,18 +105,43 @@ where
         answer.rejected.set(None);
         answer.wants.set(0);
         answer.allow.set(0);
+        answer.muted.set(0);
         answer.began.set(self.now);
         answer.paused.set(false);
         if self.stopping() {
             entry.conn.borrow_mut().close_after();
         }
+        answer.route.set(None);
         add(&self.common.stats.requests);
-        let future = (self.handler)(Exchange::new(answer, entry, self.handle));
-        self.slots.put(answer.task(), future);
+        let exchange = Exchange::new(answer, entry, self.handle);
+        let body = exchange.head.body_kind();
+        self.slots.put(answer.task(), (self.handler)(exchange));
+        if body != BodyKind::None {
+            self.limit_body(answer, entry, body);
+        }
+    }
+
+    /// The route is known, and with it how long the body may be: one that announces more is not
+    /// handled at all.
+    #[inline(never)]
+    fn limit_body(&mut self, answer: &Answer<'_>, entry: &HeadEntry<'_>, body: BodyKind) {
+        let own = answer.route.get().and_then(|route| route.body_bytes_max);
+        let most = own.unwrap_or(self.common.limits.body_bytes_max);
+        answer.body_bytes_max.set(most);
+        if matches!(body, BodyKind::Length(len) if len > most) {
+            self.slots.remove(answer.task());
+            answer.stage.set(Stage::Flushing);
+            add(&self.common.stats.rejected);
+            entry.conn.borrow_mut().close_after();
+            self.answer_error(answer, entry, TOO_LARGE);
+            self.common.warn(Hit::BodyBytes);
+            self.log_request(answer, entry);
+        }
     }
 
     /// Runs a slot until it waits or is released. In the middle of a flush it does nothing.
     pub(super) fn run(&mut self, answer: &'r Answer<'r>) {
+        answer.yielded.set(false);
         for _ in 0..REQUESTS_IN_A_ROW_MAX {
             if answer.stage.get() == Stage::Handling && !self.handle_request(answer) {
                 return;
@@ -132,6 +162,8 @@ where
     /// for the handler, and no deadline of an earlier wait may end it.
     fn run_next_turn(&self, answer: &Answer<'_>) {
         answer.wants.set(0);
+        answer.yielded.set(true);
+        self.busy.set(self.busy.get() + 1);
         answer.deadline.set(Instant::MAX);
         self.waker(answer).wake_by_ref();
     }
@@ -142,8 +174,8 @@ where
         let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else {
             return false;
         };
-        if self.is_crowded() {
-            self.ask_to_leave(entry);
+        if self.was_crowded() {
+            self.ask_to_leave(answer, entry);
         }
         let task = answer.task();
         let waker = self.waker(answer);
@@ -154,8 +186,12 @@ where
                 self.conclude(answer, entry, result);
                 return true;
             }
+            if entry.conn.borrow().is_muted() {
+                self.end_muted(answer, entry);
+                return true;
+            }
             // Nothing that was produced is held back while the handler waits.
-            let flushed = self.flush(token, answer);
+            let flushed = self.flush_begun(token, answer, entry);
             let mut moved = flushed == Flushed::All && answer.wants.get() & WANTS_OUT != 0;
             let mut gone = flushed == Flushed::Gone;
             if answer.wants.get() & WANTS_BODY != 0 {
@@ -178,18 +214,33 @@ where
         false
     }
 
-    /// Somebody waits for this connection's place: unless its peer has sent more already, its
-    /// response says that nothing follows.
+    /// Somebody waits for this connection's place: its response says that nothing follows. Where
+    /// its peer has sent more already, which it would have to send again (RFC 9112, 9.3.2), that is
+    /// answered first, but only so much of it: who always has more to ask would never leave.
     #[cold]
-    fn ask_to_leave(&self, entry: &HeadEntry<'_>) {
+    fn ask_to_leave(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>) {
         let mut conn = entry.conn.borrow_mut();
-        if entry.start.get() == entry.end.get() && !conn.send_started() {
+        if conn.send_started() {
+            return;
+        }
+        let answered = entry.answered_in_crowd.get();
+        if (entry.start.get() == entry.end.get() && self.is_crowded())
+            || answered == REQUESTS_IN_CROWD_MAX
+            || self.now - answer.began.get() >= self.patience()
+        {
             conn.close_after();
+        } else {
+            entry.answered_in_crowd.set(answered + 1);
         }
     }
 
     /// Reads more of a request's body into the slot's buffer.
-    fn fill_body(&self, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) -> Moved {
+    pub(super) fn fill_body(
+        &self,
+        token: Token,
+        answer: &Answer<'_>,
+        entry: &HeadEntry<'_>,
+    ) -> Moved {
         if entry.eof.get() {
             return Moved::Some;
         }
@@ -229,7 +280,10 @@ where
 
     /// Hands the out buffer to the transport.
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn flush(&self, token: Token, answer: &Answer<'_>) -> Flushed {
+    pub(super) fn flush(&self, token: Token, answer: &Answer<'_>) -> Flushed {
+        if let Some(tail) = answer.tail.get() {
+            return (tail.flush)(answer, self.handle, token);
+        }
         let mut out = answer.out.borrow_mut();
         while !out.is_empty() {
             match self.reactor.write_whole(token, out.used()) {
@@ -247,9 +301,29 @@ where
         Flushed::All
     }
 
+    /// As [`flush`](Self::flush), where a response may have begun that is not complete: what it
+    /// left open, because it could still have got its length, is closed before it leaves.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn flush_begun(&self, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) -> Flushed {
+        let mut conn = entry.conn.borrow_mut();
+        if conn.is_deferred() {
+            let mut out = answer.out.borrow_mut();
+            let end = out.end;
+            out.end = conn.seal(out.bytes, end);
+        }
+        drop(conn);
+        self.flush(token, answer)
+    }
+
     /// The handler is done: makes sure that a response is on its way, or that none can be.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn conclude(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, result: Result<Sent, Fault>) {
+        self.judge(answer, entry, result);
+        self.log_request(answer, entry);
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn judge(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, result: Result<Sent, Fault>) {
         let (started, done) = {
             let conn = entry.conn.borrow();
             (conn.send_started(), conn.send_done())
@@ -258,8 +332,12 @@ where
             Ok(_) if done => return,
             // A `Sent` of another request, or of none.
             Ok(_) => INCOMPLETE,
-            Err(Fault::Rejected(reject)) => reject,
+            Err(Fault::Rejected(reject)) => {
+                entry.conn.borrow_mut().close_after();
+                reject
+            }
             Err(Fault::Http(status)) => Reject { status, reason: "" },
+            Err(Fault::Why(status, reason)) => Reject { status, reason },
             Err(Fault::Gone) => return answer.gone.set(true),
             Err(Fault::Send(error)) => {
                 log::error!("a response could not be sent: {error}");
@@ -278,7 +356,7 @@ where
     /// Appends an error response to the out buffer.
     pub(super) fn answer_error(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, reject: Reject) {
         let conn = &mut *entry.conn.borrow_mut();
-        if !reject.reason.is_empty() || reject.status.code() >= 500 {
+        if reject.status.code() >= 500 {
             conn.close_after();
         }
         if let Some(token) = answer.token.get()
@@ -287,14 +365,20 @@ where
             let _ = self.flush(token, answer);
         }
         let mut out = answer.out.borrow_mut();
+        let in_the_way = !out.is_empty() && out.room().len() < ERROR_BYTES_MAX;
         let prefix = self.common.prefix.borrow();
-        let written = write_error(out.room(), conn, &prefix, reject, answer.allow.get());
+        let written = if in_the_way {
+            Err(SendError::Full)
+        } else {
+            write_error(out.room(), conn, &prefix, reject, answer.allow.get())
+        };
         let Ok((len, whole)) = written else {
             // What was answered before it is in the way: `next_request` tries again.
-            answer.rejected.set(Some(reject).filter(|_| !out.is_empty()));
+            answer.rejected.set(Some(reject).filter(|_| in_the_way));
             return conn.close_after();
         };
         answer.rejected.set(None);
+        answer.status.set(reject.status);
         out.end += len;
         if !whole {
             answer.gone.set(true);
@@ -309,7 +393,7 @@ where
         };
         if answer.gone.get() {
             // What was answered before the failure is not held back.
-            let _ = self.flush(token, answer);
+            let _ = self.flush_begun(token, answer, entry);
             self.close(token, Close::Abort);
             return Then::Done;
         }
@@ -325,22 +409,34 @@ where
                 }
             }
         }
+        if answer.tail.get().is_some() && !self.flush_before_next(token, answer, entry) {
+            return Then::Done;
+        }
         if answer.stage.get() == Stage::Flushing && self.begins_next(answer, entry) {
             let unread = entry.start.get() < entry.end.get() || entry.eof.get();
-            match if unread { self.parse(entry) } else { Parsed::More } {
+            // Who had a slot for a whole turn goes behind those who wait for one.
+            let yields = answer.held_since.get() != self.now
+                && !self.lists.list(Phase::AwaitSlot).is_empty();
+            match if unread && !yields { self.parse(entry) } else { Parsed::More } {
                 Parsed::Head => {
                     self.start(answer, entry);
                     return Then::Another;
                 }
                 Parsed::Reject(reject) => {
                     add(&self.common.stats.rejected);
+                    self.log_refused(token, reject);
                     self.answer_error(answer, entry, reject);
                 }
                 Parsed::Closed => entry.conn.borrow_mut().close_after(),
                 Parsed::More => {
                     // The usual end: everything that arrived is answered.
                     match self.flush(token, answer) {
-                        Flushed::All => self.release(token, answer, entry),
+                        Flushed::All => {
+                            self.release(token, answer, entry);
+                            if yields && unread {
+                                self.reactor.requeue(token);
+                            }
+                        }
                         Flushed::Blocked => self.pause(answer, entry, true),
                         Flushed::Gone => self.close(token, Close::Graceful),
                     }
@@ -350,6 +446,22 @@ where
         }
         self.finish(token, answer, entry);
         Then::Done
+    }
+
+    /// Nothing goes into the buffer before the body that is behind it has left. Whether it has.
+    #[cold]
+    fn flush_before_next(
+        &mut self,
+        token: Token,
+        answer: &Answer<'_>,
+        entry: &HeadEntry<'_>,
+    ) -> bool {
+        match self.flush(token, answer) {
+            Flushed::All => return true,
+            Flushed::Blocked => self.pause(answer, entry, true),
+            Flushed::Gone => self.close(token, Close::Graceful),
+        }
+        false
     }
 
     /// Whether the exchange is over in both directions and another may begin; then the machine is
@@ -380,120 +492,6 @@ where
         true
     }
 
-    /// Sends what is left of the responses, reads what is left of the body, releases the slot.
-    pub(super) fn finish(
-        &mut self,
-        token: Token,
-        answer: &'r Answer<'r>,
-        entry: &'r HeadEntry<'r>,
-    ) {
-        match self.flush(token, answer) {
-            Flushed::All => {}
-            Flushed::Blocked => return self.pause(answer, entry, true),
-            Flushed::Gone => return self.close(token, Close::Graceful),
-        }
-        let (must_close, in_body) = {
-            let conn = entry.conn.borrow();
-            (conn.must_close(), !conn.recv_done() && conn.send_done())
-        };
-        if must_close {
-            return self.close(token, Close::Graceful);
-        }
-        if !in_body {
-            return self.release(token, answer, entry);
-        }
-        if entry.buffer.borrow().head.facts.expect_continue || entry.body() == BodyKind::None {
-            // Whether the body will come nobody can know.
-            return self.close(token, Close::Graceful);
-        }
-        if answer.stage.replace(Stage::Draining) != Stage::Draining {
-            answer.drained.set(0);
-            let drain = Duration::from_millis(u64::from(self.common.limits.drain_ms));
-            answer.deadline.set(self.now + drain);
-            self.lists.arm(answer.deadline.get());
-        }
-        match self.drain(token, answer, entry) {
-            Moved::Some => {
-                answer.stage.set(Stage::Flushing);
-                // One more look: another request may stand behind the body.
-                self.waker(answer).wake_by_ref();
-            }
-            Moved::Blocked => {}
-            Moved::Gone => self.close(token, Close::Graceful),
-        }
-    }
-
-    /// Reads and throws away the rest of a body: `Some` once it is over, `Gone` when that is not
-    /// worth it.
-    fn drain(&self, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) -> Moved {
-        loop {
-            match answer.pass_body(usize::MAX, &mut |_| {}) {
-                Some(Ok(0)) => return Moved::Some,
-                Some(Ok(len)) => {
-                    let drained = answer.drained.get().saturating_add(len as u32);
-                    answer.drained.set(drained);
-                    if drained > self.common.limits.drain_bytes_max {
-                        return Moved::Gone;
-                    }
-                }
-                Some(Err(_)) => return Moved::Gone,
-                None => match self.fill_body(token, answer, entry) {
-                    Moved::Some => {}
-                    other => return other,
-                },
-            }
-        }
-    }
-
-    /// The slot's work is done: the connection is idle, or has the beginning of another head.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn release(&mut self, token: Token, answer: &Answer<'_>, entry: &HeadEntry<'_>) {
-        self.free_slot(answer);
-        let connection = self.connection(token);
-        if entry.start.get() == entry.end.get() && !entry.eof.get() {
-            self.release_head(entry);
-            connection.place.set(0);
-            self.enter(token, Phase::Idle);
-        } else {
-            connection.place.set(entry.index);
-            self.enter(token, Phase::Head);
-        }
-        if self.stopping() && connection.phase() == Phase::Idle {
-            return self.close(token, Close::Graceful);
-        }
-        let unread = self.reactor.readiness(token).intersects(Readiness::READ);
-        if unread || entry.eof.get() {
-            self.reactor.requeue(token);
-        }
-    }
-
-    /// Returns a slot whose handler's future is gone.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn free_slot(&mut self, answer: &Answer<'_>) {
-        answer.token.set(None);
-        answer.entry.set(None);
-        answer.deadline.set(Instant::MAX);
-        if answer.wakers_set.take() {
-            for waker in [&answer.body_waker, &answer.out_waker, &answer.gone_waker] {
-                waker.take();
-            }
-        }
-        self.shared.answers.release(u32::from(answer.slot));
-    }
-
-    /// Returns a slot and its head buffer, in any stage.
-    pub(super) fn release_slot(&mut self, slot: u16) {
-        let answer = self.answer(slot);
-        let entry = answer.entry.get();
-        self.slots.remove(answer.task());
-        answer.out.borrow_mut().clear();
-        answer.body.borrow_mut().clear();
-        self.free_slot(answer);
-        if let Some(entry) = entry {
-            self.release_head(entry);
-        }
-    }
-
     // ---- events and deadlines
 
     /// An event for a connection whose request has a slot.
@@ -507,7 +505,7 @@ where
         match answer.stage.get() {
             Stage::Handling => {
                 let gone = ready.intersects(Readiness::GONE) && !answer.gone.replace(true);
-                let flushed = self.flush(token, answer);
+                let flushed = self.flush_begun(token, answer, entry);
                 let wants = answer.wants.get();
                 let room = wants & WANTS_OUT != 0 && flushed != Flushed::Blocked;
                 let body = wants & WANTS_BODY != 0

@@ -21,7 +21,8 @@ use zerocopy::{FromBytes, FromZeros};
 
 use super::stats::Stats;
 use super::{Capacity, Limits};
-use crate::proto::{self, BodyKind, Conn, FieldRange, Head, Prefix, Reject, date};
+use crate::proto::{self, BodyKind, Conn, FieldRange, Head, Prefix, Reject, Status, date};
+use crate::web::routes::Route;
 
 /// What one function at a time works on. As a `RefCell`, but every such place in the program fails
 /// in one function that takes nothing: that of a `RefCell` takes the place in the source, which
@@ -136,6 +137,8 @@ pub(super) struct HeadEntry<'r> {
     pub(super) end: Cell<usize>,
     /// The peer has sent its FIN, behind the bytes in the window.
     pub(super) eof: Cell<bool>,
+    /// Requests answered in a row while somebody waited for the connection's place.
+    pub(super) answered_in_crowd: Cell<u8>,
 }
 
 impl HeadEntry<'_> {
@@ -248,6 +251,25 @@ pub(super) const WANTS_BODY: u8 = 1;
 /// The handler waits for room in the out buffer, or for it to be empty.
 pub(super) const WANTS_OUT: u8 = 2;
 
+/// How a flush went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// Everything is with the transport.
+    All,
+    /// The peer does not take more now.
+    Blocked,
+    /// The peer is gone; what was left is thrown away.
+    Gone,
+}
+
+/// A body behind the out buffer, and who sends both.
+#[derive(Clone, Copy)]
+pub(super) struct Tail {
+    /// Never empty.
+    pub(super) bytes: &'static [u8],
+    pub(super) flush: fn(&Answer<'_>, Handle<'_>, Token) -> Flushed,
+}
+
 /// The record of a slot: what a handler's [`Exchange`](super::exchange::Exchange) points to.
 pub(super) struct Answer<'r> {
     next: Cell<u32>,
@@ -264,8 +286,15 @@ pub(super) struct Answer<'r> {
     pub(super) gone: Cell<bool>,
     /// Why the request's body is refused, or the error that waits for room in the out buffer.
     pub(super) rejected: Cell<Option<Reject>>,
-    /// The pattern of the route that was chosen; parameters are read through it.
-    pub(super) route: Cell<&'static str>,
+    /// The route that was chosen; parameters are read through its pattern.
+    pub(super) route: Cell<Option<&'static Route>>,
+    /// Longest body of the request under work. Only where its head announced one.
+    pub(super) body_bytes_max: Cell<u64>,
+    /// What is sent behind the out buffer, from where it lies. While there is any, nothing is added
+    /// to the buffer.
+    pub(super) tail: Cell<Option<Tail>>,
+    /// The status of the response under work: for the log.
+    pub(super) status: Cell<Status>,
     /// Where only other methods have a route: those, a bit for each by its number.
     pub(super) allow: Cell<u16>,
     /// Whether one of the next three is set.
@@ -275,6 +304,8 @@ pub(super) struct Answer<'r> {
     pub(super) gone_waker: Cell<Option<Waker>>,
     /// When the handler was started.
     pub(super) began: Cell<Instant>,
+    /// When the connection got this slot; requests that arrive together share it.
+    pub(super) held_since: Cell<Instant>,
     /// When the slot is looked at next; never, where it waits for its handler alone.
     pub(super) deadline: Cell<Instant>,
     /// Whether this request was paused before; only then the next three mean something.
@@ -286,10 +317,17 @@ pub(super) struct Answer<'r> {
     /// Bytes moved from or to the peer; wraps.
     pub(super) moved: Cell<u32>,
     pub(super) progress_mark: Cell<u32>,
-    /// Where `moved` stood when requests began to wait for a slot.
+    /// Since when it is watched how fast its peer is: others wait, and the slot is this
+    /// connection's.
+    pub(super) pressed_at: Cell<Instant>,
+    /// Where `moved` stood then.
     pub(super) pressed_mark: Cell<u32>,
-    /// Bytes of body that were thrown away.
+    /// It has more to do than it was let, and runs next turn.
+    pub(super) yielded: Cell<bool>,
+    /// Where `moved` stood when the rest of the body was no longer wanted.
     pub(super) drained: Cell<u32>,
+    /// Bytes of a body that is not to be sent (HEAD) which its handler has written.
+    pub(super) muted: Cell<usize>,
 }
 
 impl Chained for Answer<'_> {
@@ -302,6 +340,11 @@ impl Answer<'_> {
     /// The number of its future and of its waker; entry 0 of the table has neither.
     pub(super) fn task(&self) -> usize {
         usize::from(self.slot) - 1
+    }
+
+    /// Whether everything that was said is with the transport.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.tail.get().is_none() && self.out.borrow().is_empty()
     }
 
     /// Counts bytes that the peer has sent or taken.
@@ -321,6 +364,8 @@ pub(super) struct Common<'r> {
     pub(super) limits: Limits,
     pub(super) proto_limits: proto::Limits,
     pub(super) handle: Cell<Option<Handle<'r>>>,
+    /// The limits that were warned of: a bit each.
+    pub(super) warned: Cell<u8>,
     pub(super) prefix: Part<Prefix>,
     prefix_until: Cell<Instant>,
 }
@@ -375,14 +420,17 @@ pub(super) fn place<'r>(
     }
     let proto_limits = proto::Limits {
         head_bytes_max: capacity.window_bytes(),
-        body_bytes_max: limits.body_bytes_max,
-        ..proto::Limits::DEFAULT
+        // Each route has its own: they are compared when the route is known.
+        body_bytes_max: u64::MAX,
+        chunk_line_bytes_max: limits.chunk_line_bytes_max,
+        trailer_bytes_max: limits.trailer_bytes_max,
     };
     let common: &Common<'r> = block.place(Common {
         stats: Stats::default(),
         limits,
         proto_limits,
         handle: Cell::new(None),
+        warned: Cell::new(0),
         prefix: Part::new(prefix),
         prefix_until: Cell::new(Instant::ZERO),
     });
@@ -409,6 +457,7 @@ fn fill_heads<'r>(block: &mut Block<'r>, capacity: &Capacity) -> Slab<'r, HeadEn
         start: Cell::new(0),
         end: Cell::new(0),
         eof: Cell::new(false),
+        answered_in_crowd: Cell::new(0),
     }))
 }
 
@@ -435,20 +484,27 @@ fn fill_answers<'r>(
         wants: Cell::new(0),
         gone: Cell::new(false),
         rejected: Cell::new(None),
-        route: Cell::new(""),
+        route: Cell::new(None),
+        body_bytes_max: Cell::new(0),
+        tail: Cell::new(None),
+        status: Cell::new(Status::OK),
         allow: Cell::new(0),
         wakers_set: Cell::new(false),
         body_waker: Cell::new(None),
         out_waker: Cell::new(None),
         gone_waker: Cell::new(None),
         began: Cell::new(Instant::ZERO),
+        held_since: Cell::new(Instant::ZERO),
         deadline: Cell::new(Instant::MAX),
         paused: Cell::new(false),
         peer_wait: Cell::new(None),
         waited: Cell::new(Duration::ZERO),
         moved: Cell::new(0),
         progress_mark: Cell::new(0),
+        pressed_at: Cell::new(Instant::ZERO),
         pressed_mark: Cell::new(0),
+        yielded: Cell::new(false),
         drained: Cell::new(0),
+        muted: Cell::new(0),
     }))
 }

@@ -1,13 +1,14 @@
 //! Assets in the binary: bytes that were compressed and named by their hash at build time.
 //!
-//! Invariants: nothing is compressed, hashed or copied at run time; each encoding has an entity tag
-//! of its own (RFC 9110, 8.8.3.3); a peer that did not ask for gzip gets plain bytes.
+//! Invariants: nothing is compressed or hashed at run time, and nothing large copied; each encoding
+//! has an entity tag of its own (RFC 9110, 8.8.3.3); a peer that did not ask for gzip gets plain
+//! bytes.
 //!
 //! Tornado: `StaticFileHandler`, for files that are known when the program is built.
 
 use crate::proto::{MediaType, Status};
 use crate::server::exchange::RequestHead;
-use crate::server::response::Reply;
+use crate::server::response::{Reply, StaticReply};
 
 /// One encoding of an asset: its bytes, and the fields that go with them.
 #[derive(Clone, Copy, Debug)]
@@ -32,26 +33,31 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// The reply to a request for this asset: 200 with the encoding the peer prefers, or 304 when
-    /// it has that already.
-    pub fn reply(&'static self, head: &RequestHead<'_>) -> Reply<'static> {
-        let gzip = head.get("accept-encoding").is_some_and(accepts_gzip);
+    /// The reply to a request for this asset: 200 with the encoding the peer prefers, 304 when it
+    /// has that already, 412 when it wants another one (RFC 9110, 13.2.2).
+    pub fn reply(&'static self, head: &RequestHead<'_>) -> StaticReply<'static> {
+        let gzip = accepts_gzip(head.all("accept-encoding"));
         let variant = if gzip { &self.gzip } else { &self.plain };
-        let fresh = head.get("if-none-match").is_some_and(|tags| has_tag(tags, variant.etag));
-        if fresh {
+        let has = |name| has_tag(head.all(name), variant.etag, name == IF_MATCH);
+        if has(IF_MATCH) == Some(false) {
+            return StaticReply { reply: Reply::new(Status::PRECONDITION_FAILED), body: b"" };
+        }
+        if has("if-none-match") == Some(true) {
             // Of the body only its length is sent: 304 has the one that 200 would have, or none
             // (RFC 9110, 8.6).
             let reply = Reply::new(Status::NOT_MODIFIED).fields(variant.fields);
-            return Reply { body: variant.body, ..reply };
+            return StaticReply { reply, body: variant.body };
         }
-        Reply::new(Status::OK).fields(variant.fields).body(self.content_type, variant.body)
+        Reply::new(Status::OK).fields(variant.fields).static_body(self.content_type, variant.body)
     }
 }
 
+const IF_MATCH: &str = "if-match";
+
 /// Whether `Accept-Encoding` takes gzip: named, or by `*`, and not with a weight of zero.
-fn accepts_gzip(value: &[u8]) -> bool {
+fn accepts_gzip<'a>(values: impl Iterator<Item = &'a [u8]>) -> bool {
     let mut any = false;
-    for item in value.split(|&byte| byte == b',') {
+    for item in values.flat_map(|value| value.split(|&byte| byte == b',')) {
         let mut parts = item.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
         let coding = parts.next().unwrap_or_default();
         let refused = parts.any(is_zero_weight);
@@ -71,12 +77,16 @@ fn is_zero_weight(parameter: &[u8]) -> bool {
     digits.first() == Some(&b'0') && digits.iter().all(|byte| matches!(byte, b'0' | b'.'))
 }
 
-/// Whether `If-None-Match` names `etag`, compared weakly (RFC 9110, 13.1.2), or anything.
-fn has_tag(value: &[u8], etag: &str) -> bool {
-    value
-        .split(|&byte| byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
+/// Whether a list of tags names `etag`, or anything; `None`: there is no list. `If-Match` compares
+/// strongly, so that a weak tag never matches; `If-None-Match` weakly (RFC 9110, 13.1.1, 13.1.2).
+fn has_tag<'a>(values: impl Iterator<Item = &'a [u8]>, etag: &str, strongly: bool) -> Option<bool> {
+    let mut found = None;
+    for tag in values.flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii) {
+        let opaque = if strongly { tag } else { tag.strip_prefix(b"W/").unwrap_or(tag) };
+        let same = tag == b"*" || opaque == etag.as_bytes();
+        found = Some(found.unwrap_or(false) || same);
+    }
+    found
 }
 
 #[cfg(test)]
@@ -97,21 +107,24 @@ mod tests {
             (b"", false),
             (b"gzip;q=0.001", true),
         ] {
-            assert_eq!(accepts_gzip(value), expected, "{value:?}");
+            assert_eq!(accepts_gzip([value].into_iter()), expected, "{value:?}");
         }
     }
 
     #[test]
-    fn tags_are_compared_weakly() {
-        for (value, expected) in [
-            (&b"\"a\""[..], true),
-            (b"W/\"a\"", true),
-            (b"\"b\", \"a\"", true),
-            (b"*", true),
-            (b"\"b\"", false),
-            (b"a", false),
+    fn tags_are_compared_weakly_to_spare_a_body_and_strongly_to_want_one() {
+        for (values, weakly, strongly) in [
+            (&[&b"\"a\""[..]][..], Some(true), Some(true)),
+            (&[b"W/\"a\""], Some(true), Some(false)),
+            (&[b"\"b\", \"a\""], Some(true), Some(true)),
+            (&[b"\"b\"", b"\"a\""], Some(true), Some(true)),
+            (&[b"*"], Some(true), Some(true)),
+            (&[b"\"b\""], Some(false), Some(false)),
+            (&[b"a"], Some(false), Some(false)),
+            (&[], None, None),
         ] {
-            assert_eq!(has_tag(value, "\"a\""), expected, "{value:?}");
+            let has = |strongly| has_tag(values.iter().copied(), "\"a\"", strongly);
+            assert_eq!((has(false), has(true)), (weakly, strongly), "{values:?}");
         }
     }
 }

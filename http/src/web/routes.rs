@@ -7,6 +7,10 @@
 //! A pattern is a path in which a segment `{name}` takes any one segment that is not empty, and a
 //! last segment `{name*}` takes the rest of the path, possibly empty.
 //!
+//! What no route answers (RFC 9110, 9.1, 9.3.7, 15.5.6, 15.6.2): a method that nobody here knows is
+//! 501, and so is CONNECT; a path with other methods is 405 with `Allow`, or 204 with it where
+//! OPTIONS asks; `OPTIONS *` names every method of the table; else 404.
+//!
 //! Place: above [`Exchange`], used by the [`routes!`](crate::routes) macro.
 
 use core::future::Future;
@@ -19,22 +23,49 @@ use crate::server::exchange::{Exchange, Fault, RequestHead, Sent};
 /// One line of the table. Built by [`routes!`](crate::routes).
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
+    pub(crate) pattern: &'static str,
+    /// Longest request body in bytes; `None`: the server's own limit.
+    pub(crate) body_bytes_max: Option<u64>,
+    /// [`Method::Other`]: any.
     method: Method,
-    pattern: &'static str,
     literal: bool,
 }
 
 impl Route {
-    /// A route.
+    /// A route; the method `ANY` stands for every one, also those that have no name here.
     ///
     /// # Panics
     /// At compile time in a `const`: when the method is unknown or the pattern malformed.
     pub const fn new(method: &str, pattern: &'static str) -> Self {
-        let method = Method::from_bytes(method.as_bytes());
-        assert!(!matches!(method, Method::Other), "a route with an unknown method");
-        Self { method, pattern, literal: is_literal(pattern) }
+        let known = Method::from_bytes(method.as_bytes());
+        let any = matches!(method.as_bytes(), b"ANY");
+        assert!(any || !matches!(known, Method::Other), "a route with an unknown method");
+        Self { pattern, body_bytes_max: None, method: known, literal: is_literal(pattern) }
+    }
+
+    /// The same for request bodies of up to `bytes`, whatever
+    /// [`Limits::body_bytes_max`](crate::Limits::body_bytes_max) says.
+    pub const fn body(mut self, bytes: u64) -> Self {
+        self.body_bytes_max = Some(bytes);
+        self
+    }
+
+    /// The methods it answers: a bit for each, by its number.
+    const fn methods(&self) -> u16 {
+        match self.method {
+            Method::Get => bit(Method::Get) | bit(Method::Head),
+            Method::Other => ALL_METHODS,
+            other => bit(other),
+        }
     }
 }
+
+const fn bit(method: Method) -> u16 {
+    1 << method as u16
+}
+
+/// Every method with a name that an origin server has a use for: not CONNECT.
+const ALL_METHODS: u16 = bit(Method::Other) - 1 - bit(Method::Connect);
 
 /// What a request line matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +87,7 @@ pub fn find(table: &'static [Route], head: &RequestHead<'_>) -> Match {
     if let Match::Found(index) = matched
         && let Some(route) = table.get(index)
     {
-        head.set_route(route.pattern);
+        head.set_route(route);
     }
     matched
 }
@@ -74,20 +105,32 @@ fn select(table: &[Route], method: Method, path: &[u8]) -> Match {
         if !matches {
             continue;
         }
-        if route.method == method {
+        if route.method == method || route.method == Method::Other {
             return Match::Found(index);
         }
         if route.method == Method::Get {
             get = get.or(Some(index));
         }
-        others |= 1 << route.method as u16;
+        others |= route.methods();
     }
-    match (method, get, others) {
-        (Method::Head, Some(index), _) => Match::Found(index),
-        (_, _, 0) => Match::NotFound,
-        (_, Some(_), _) => Match::OtherMethods(others | 1 << Method::Head as u16),
-        _ => Match::OtherMethods(others),
+    match (method, get) {
+        (Method::Head, Some(index)) => Match::Found(index),
+        _ => unmatched_path(table, path, others),
     }
+}
+
+/// What is left to say: `others` are the methods that the path has.
+#[cold]
+#[inline(never)]
+fn unmatched_path(table: &[Route], path: &[u8], others: u16) -> Match {
+    // The whole server (RFC 9110, 9.3.7): no pattern is `*`, and only OPTIONS gets here with it.
+    let whole = path == b"*";
+    let others =
+        if whole { table.iter().fold(0, |all, route| all | route.methods()) } else { others };
+    if others == 0 && !whole {
+        return Match::NotFound;
+    }
+    Match::OtherMethods(others | bit(Method::Options))
 }
 
 /// The value of parameter `name` of `pattern` in `path`.
@@ -172,7 +215,9 @@ const fn is_literal(pattern: &str) -> bool {
 /// two-way choices made once, before the first poll, as large as its largest handler and 8 bytes.
 ///
 /// Handlers are `async fn(&App, Exchange<'_>) -> Result<Sent, Fault>`. What no route matches is
-/// answered 404; another method 405 with `Allow`.
+/// answered 404; another method 405 with `Allow`, one that nobody knows 501, OPTIONS 204. The
+/// method `ANY` takes them all. `body` is the longest request body of a route in bytes, in place
+/// of the server's [`Limits::body_bytes_max`](crate::Limits::body_bytes_max): beyond it, 413.
 ///
 /// ```
 /// use dustdevil_http::{Exchange, Fault, Sent, routes, text};
@@ -180,6 +225,7 @@ const fn is_literal(pattern: &str) -> bool {
 /// routes!(App {
 ///     GET "/" => hello,
 ///     GET "/user/{id}" => user,
+///     PUT "/user/{id}" body 4 * 1024 => user,
 /// });
 /// async fn hello(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
 ///     x.out.reply(text("Hello, world")).await
@@ -202,7 +248,7 @@ macro_rules! routes {
     };
     (
         @impl [$($generics:tt)*] $app:ty;
-        $($method:ident $pattern:literal => $handler:path),* $(,)?
+        $($method:ident $pattern:literal $(body $limit:expr)? => $handler:path),* $(,)?
     ) => {
         impl<$($generics)*> $crate::Application for $app {
             fn respond(
@@ -211,8 +257,10 @@ macro_rules! routes {
             ) -> impl ::core::future::Future<
                 Output = ::core::result::Result<$crate::Sent, $crate::Fault>,
             > {
-                const TABLE: &[$crate::web::routes::Route] =
-                    &[$($crate::web::routes::Route::new(stringify!($method), $pattern)),*];
+                const TABLE: &[$crate::web::routes::Route] = &[$(
+                    $crate::web::routes::Route::new(stringify!($method), $pattern)
+                        $(.body($limit))?
+                ),*];
                 let matched = $crate::web::routes::find(TABLE, &exchange.head);
                 let index = match matched {
                     $crate::web::routes::Match::Found(index) => index,
@@ -239,10 +287,11 @@ macro_rules! routes {
 
 /// Answers what no route does. Used by [`routes!`](crate::routes).
 pub fn unmatched(matched: Match, exchange: Exchange<'_>) -> Unmatched {
-    Unmatched(match matched {
-        Match::OtherMethods(methods) => {
+    Unmatched(match (exchange.head.method(), matched) {
+        (Method::Other | Method::Connect, _) => Status::NOT_IMPLEMENTED,
+        (method, Match::OtherMethods(methods)) => {
             exchange.head.set_allow(methods);
-            Status::METHOD_NOT_ALLOWED
+            if method == Method::Options { Status::NO_CONTENT } else { Status::METHOD_NOT_ALLOWED }
         }
         _ => Status::NOT_FOUND,
     })
@@ -307,20 +356,38 @@ mod tests {
             Route::new("GET", "/x/{a}"),
             Route::new("GET", "/x/y"),
             Route::new("PUT", "/z"),
+            Route::new("ANY", "/any"),
         ];
-        let all = |methods: &[Method]| methods.iter().map(|&m| 1 << m as u16).sum();
-        let others = Match::OtherMethods(all(&[Method::Get, Method::Head, Method::Post]));
+        let others = |methods: &[Method]| {
+            Match::OtherMethods(methods.iter().fold(bit(Method::Options), |all, &m| all | bit(m)))
+        };
+        let root = others(&[Method::Get, Method::Head, Method::Post]);
         for (method, path, expected) in [
             (Method::Get, "/", Match::Found(0)),
             (Method::Head, "/", Match::Found(0)),
             (Method::Post, "/", Match::Found(1)),
             (Method::Get, "/x/y", Match::Found(2)),
-            (Method::Delete, "/", others),
-            (Method::Head, "/z", Match::OtherMethods(all(&[Method::Put]))),
+            (Method::Delete, "/", root),
+            (Method::Options, "/", root),
+            (Method::Other, "/", root),
+            (Method::Head, "/z", others(&[Method::Put])),
             (Method::Get, "/q", Match::NotFound),
+            (Method::Other, "/any", Match::Found(5)),
+            (Method::Head, "/any", Match::Found(5)),
+            (Method::Options, "*", Match::OtherMethods(ALL_METHODS)),
         ] {
             assert_eq!(select(TABLE, method, path.as_bytes()), expected, "{method:?} {path}");
         }
+    }
+
+    #[test]
+    fn the_whole_server_has_the_methods_of_all_routes() {
+        const TABLE: &[Route] = &[Route::new("POST", "/a"), Route::new("GET", "/b")];
+        let all = [Method::Get, Method::Head, Method::Post, Method::Options];
+        let all = all.iter().fold(0, |all, &method| all | bit(method));
+        assert_eq!(select(TABLE, Method::Options, b"*"), Match::OtherMethods(all));
+        let none = Match::OtherMethods(bit(Method::Options));
+        assert_eq!(select(&[], Method::Options, b"*"), none);
     }
 
     #[test]

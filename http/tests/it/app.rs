@@ -47,7 +47,29 @@ routes!(App {
     GET "/watch" => watch,
     POST "/watch-body" => watch_body,
     GET "/until-stopped" => until_stopped,
+    GET "/deferred/{bytes}" => deferred,
+    GET "/over" => over,
+    GET "/endless" => endless,
+    GET "/watch/{ms}" => watch_for,
+    POST "/drop-body" => drop_body,
+    POST "/refuse" body LARGE_BYTES_MAX as u64 => refuse,
+    GET "/static" => fixed,
+    POST "/large" body LARGE_BYTES_MAX as u64 => echo,
+    POST "/tiny" body 10 => count,
 });
+
+/// Longest body of `/large`, whatever the server's limits say.
+pub(crate) const LARGE_BYTES_MAX: usize = 120_000;
+
+/// What `/static` answers.
+pub(crate) static FIXED: [u8; 5_000] = {
+    let (mut bytes, mut at) = ([0; 5_000], 0);
+    while at < bytes.len() {
+        bytes[at] = pattern(at);
+        at += 1;
+    }
+    bytes
+};
 
 /// Counts a handler that is dropped before it is done.
 struct Guard<'a>(&'a App);
@@ -81,7 +103,7 @@ fn number(x: &Exchange<'_>, name: &str) -> u64 {
 }
 
 /// Byte `at` of every long body.
-pub(crate) fn pattern(at: usize) -> u8 {
+pub(crate) const fn pattern(at: usize) -> u8 {
     b'a' + (at % 23) as u8
 }
 
@@ -246,8 +268,17 @@ async fn tick(app: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
 }
 
 async fn watch(app: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+    watch_at_most(app, x, ms(30_000)).await
+}
+
+async fn watch_for(app: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+    let time = ms(number(&x, "ms"));
+    watch_at_most(app, x, time).await
+}
+
+async fn watch_at_most(app: &App, x: Exchange<'_>, time: Duration) -> Result<Sent, Fault> {
     let guard = Guard::new(app);
-    let (mut closed, mut late) = (pin!(x.out.closed()), pin!(x.rt.sleep(ms(30_000))));
+    let (mut closed, mut late) = (pin!(x.out.closed()), pin!(x.rt.sleep(time)));
     let is_gone = poll_fn(|cx| {
         if closed.as_mut().poll(cx).is_ready() {
             return Poll::Ready(true);
@@ -285,6 +316,55 @@ async fn watch_body(app: &App, mut x: Exchange<'_>) -> Result<Sent, Fault> {
             Err(fault)
         }
     }
+}
+
+/// A body that lies in the program.
+async fn fixed(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+    x.out.reply(Reply::new(Status::OK).static_body(MediaType::PLAIN, &FIXED)).await
+}
+
+/// A body whose length is not told, and which is never flushed by hand.
+async fn deferred(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+    let bytes = number(&x, "bytes") as usize;
+    let mut body = x.out.start(HeadOut::response(Status::OK)).await?;
+    let mut at = 0;
+    while at < bytes {
+        let piece: Vec<u8> = (at..bytes.min(at + 300)).map(pattern).collect();
+        body.write(&piece).await?;
+        at += piece.len();
+    }
+    body.end().await
+}
+
+/// Writes more than it promised.
+async fn over(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+    let head = HeadOut { body: BodyOut::Length(5), ..HeadOut::response(Status::OK) };
+    let mut body = x.out.start(head).await?;
+    body.write(b"fiveandmore").await?;
+    body.end().await
+}
+
+/// An event stream that ends when its peer is gone, and at nothing else.
+async fn endless(app: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+    let _guard = Guard::new(app);
+    let mut body = x.out.start(HeadOut::response(Status::OK)).await?;
+    loop {
+        body.write(b"event\n").await?;
+        body.flush().await?;
+        x.rt.sleep(ms(250)).await;
+    }
+}
+
+/// Looks at the begin of its body, and answers.
+async fn drop_body(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+    let Exchange { mut body, out, .. } = x;
+    body.read(&mut [0; 10]).await?;
+    out.reply(text("dropped")).await
+}
+
+/// Says no while its peer still sends.
+async fn refuse(_: &App, _: Exchange<'_>) -> Result<Sent, Fault> {
+    Err(Fault::Http(Status::FORBIDDEN))
 }
 
 async fn until_stopped(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {

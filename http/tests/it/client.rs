@@ -18,6 +18,7 @@ pub(crate) struct Request {
     head_bytes: usize,
     is_head: bool,
     awaits_continue: bool,
+    may_end: bool,
     expect: Expect,
 }
 
@@ -30,6 +31,8 @@ pub(crate) enum Expect {
     Status(u16),
     /// A response that breaks off, so that nobody takes it for a whole one.
     Cut,
+    /// This body, and then an end; or the end alone, for a reset may overtake what it follows.
+    CutBehind(Vec<u8>),
 }
 
 impl Request {
@@ -41,6 +44,7 @@ impl Request {
             bytes: bytes.to_vec(),
             is_head: bytes.starts_with(b"HEAD "),
             awaits_continue: false,
+            may_end: matches!(expect, Expect::CutBehind(_)),
             expect,
         }
     }
@@ -93,13 +97,19 @@ impl Request {
     }
 
     pub(crate) fn expecting(mut self, expect: Expect) -> Self {
+        self.may_end |= matches!(expect, Expect::CutBehind(_));
         self.expect = expect;
         self
     }
 
+    /// The connection may end behind the response, also where that does not say so.
+    pub(crate) fn at_last(self) -> Self {
+        Self { may_end: true, ..self }
+    }
+
     /// Whether the server refuses to read it, and says so as far as it can at once.
     fn is_bad(&self) -> bool {
-        matches!(self.expect, Expect::Status(400 | 413 | 414 | 431))
+        matches!(self.expect, Expect::Status(400 | 413 | 414 | 417 | 431 | 501 | 505))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -114,6 +124,8 @@ pub(crate) enum Ending {
     Fin,
     /// FIN right behind the last request.
     HalfClose,
+    /// FIN after so many bytes were sent: what was sent whole is answered all the same.
+    FinAt(usize),
     /// RST after so many bytes were sent.
     Reset(usize),
     /// It sends so many bytes and then nothing more; the server must end it.
@@ -141,8 +153,16 @@ pub(crate) struct Plan {
     /// It puts up with 408, 503 and with an end between two responses, or by reset.
     pub(crate) is_tolerant: bool,
     pub(crate) is_masked: bool,
-    /// Until then it connects again whenever it was ended.
+    /// How long it rests before the request of this number.
+    pub(crate) rest: Option<(usize, Duration)>,
+    /// It resets the connection so long after it was made.
+    pub(crate) leaves_after: Option<Duration>,
+    /// It is slower than it may be: the server must end it within this time.
+    pub(crate) cut_within: Option<Duration>,
+    /// Set by the next.
     pub(crate) again_until: Option<Instant>,
+    /// So long after its first connection was made it connects again whenever it was ended.
+    pub(crate) again_for: Option<Duration>,
     /// Most time without any progress.
     pub(crate) patience: Duration,
 }
@@ -161,7 +181,11 @@ impl Plan {
             ending: Ending::Fin,
             is_tolerant: false,
             is_masked: false,
+            rest: None,
+            cut_within: None,
+            leaves_after: None,
             again_until: None,
+            again_for: None,
             patience: Duration::from_secs(300),
         }
     }
@@ -204,6 +228,9 @@ pub(crate) struct Client {
     was_continued: bool,
     has_seen_continue: bool,
     is_over: bool,
+    /// As the last request's.
+    may_end: bool,
+    has_rested: bool,
     progress_at: Instant,
 }
 
@@ -211,6 +238,9 @@ const DEADLINE: u32 = 0;
 const SEND: u32 = 1;
 const CONTINUE: u32 = 2;
 const READ: u32 = 3;
+const CUT: u32 = 4;
+const REST: u32 = 5;
+const LEAVE: u32 = 6;
 
 impl Client {
     pub(crate) fn new(plan: Plan, tally: &Rc<Tally>) -> Self {
@@ -228,6 +258,8 @@ impl Client {
             was_continued: false,
             has_seen_continue: false,
             is_over: false,
+            may_end: false,
+            has_rested: false,
             progress_at: Instant::ZERO,
         }
     }
@@ -235,7 +267,7 @@ impl Client {
     /// How many bytes it may send of all; beyond, it goes away or silent.
     fn bytes_max(&self) -> usize {
         match self.plan.ending {
-            Ending::Reset(bytes) | Ending::Silence(bytes) => bytes,
+            Ending::Reset(bytes) | Ending::Silence(bytes) | Ending::FinAt(bytes) => bytes,
             _ => usize::MAX,
         }
     }
@@ -243,23 +275,28 @@ impl Client {
     fn pump(&mut self, end: &mut PeerEnd<'_>) {
         while self.is_connected && !self.is_over {
             if self.sent_in_all >= self.bytes_max() {
-                if matches!(self.plan.ending, Ending::Reset(_)) {
-                    self.over(end);
-                    end.reset();
+                match self.plan.ending {
+                    Ending::Reset(_) => {
+                        self.over(end);
+                        end.reset();
+                    }
+                    Ending::FinAt(_) => end.fin(),
+                    _ => {}
                 }
                 return;
             }
-            let Some(request) = self.plan.requests.get(self.sending) else {
+            if self.sending == self.plan.requests.len() {
                 if self.plan.ending == Ending::HalfClose
                     || self.answered == self.plan.requests.len()
                 {
                     end.fin();
                 }
                 return;
-            };
-            if self.sending >= self.answered + self.plan.depth {
+            }
+            if self.sending >= self.answered + self.plan.depth || self.rests(end) {
                 return;
             }
+            let request = &self.plan.requests[self.sending];
             let held = request.awaits_continue && !self.was_continued;
             if held && self.sent >= request.head_bytes {
                 if !self.waits_for_continue {
@@ -302,6 +339,22 @@ impl Client {
                 end.timer_in(Duration::from_micros(gap_us), SEND);
             }
         }
+    }
+
+    /// Whether it is to rest before the next request; then it goes on later by itself.
+    fn rests(&mut self, end: &mut PeerEnd<'_>) -> bool {
+        let Some((before, time)) = self.plan.rest.filter(|_| !self.has_rested) else {
+            return false;
+        };
+        if self.sending != before || self.sent > 0 {
+            return false;
+        }
+        if self.answered == self.sending {
+            self.may_send_at = end.now() + time;
+            self.has_rested = true;
+            end.timer_in(time, REST);
+        }
+        true
     }
 
     fn receive(&mut self, end: &mut PeerEnd<'_>) {
@@ -362,10 +415,15 @@ impl Client {
             }
             Expect::Status(status) => response.status == *status,
             Expect::Cut => false,
+            Expect::CutBehind(body) => response.status == 200 && response.body == *body,
         };
+        let is_partial = self.answered == self.sending;
+        let ends_within = matches!(self.plan.ending, Ending::FinAt(_)) && is_partial;
         if is_right {
             add(&self.tally.answered);
-        } else if self.plan.is_tolerant && matches!(response.status, 408 | 503) {
+        } else if self.plan.is_tolerant && matches!(response.status, 408 | 503)
+            || ends_within && response.status == 400
+        {
             add(&self.tally.turned_away);
         } else {
             let body = String::from_utf8_lossy(&response.body[..response.body.len().min(200)]);
@@ -373,10 +431,11 @@ impl Client {
             let what = format!("a wrong response: {status}, {length} bytes of body: {body:?}");
             self.fail(end, &what);
         }
-        if request.is_head && matches!(response.status, 408 | 503) {
+        if request.is_head && (ends_within || matches!(response.status, 408 | 503)) {
             // Of a head that was not read nobody knows that no body may be sent.
             self.parser.ignores_rest = true;
         }
+        self.may_end |= request.may_end;
         self.answered += 1;
         self.has_seen_continue = false;
         if self.sending < self.answered {
@@ -394,15 +453,21 @@ impl Client {
         let request = self.plan.requests.get(self.answered);
         // A reset takes with it what was answered just before.
         let under_way = self.plan.requests.iter().take(self.sending + 1).skip(self.answered);
-        let is_cut = { under_way }.any(|request| matches!(request.expect, Expect::Cut));
+        let cuts = |request: &Request| matches!(request.expect, Expect::Cut | Expect::CutBehind(_));
+        let is_cut = { under_way }.any(cuts);
         let is_within = !self.parser.is_empty() && !self.parser.ignores_rest;
+        // Of a request that was not sent whole an answer may have been begun.
+        let is_partial = matches!(self.plan.ending, Ending::FinAt(_))
+            && (is_reset || self.answered >= self.sending);
         let is_right = match request {
-            None => true,
+            // Whoever had all its answers is left in good order.
+            None => !is_reset || self.plan.is_tolerant || self.may_end || self.parser.closes,
             Some(_) if is_cut && is_reset => true,
             // An error that found the window full, or a part of one.
-            Some(request) if self.parser.is_error() && request.is_bad() => true,
+            Some(request) if self.parser.is_error() && (request.is_bad() || is_partial) => true,
             Some(_) if is_within && self.parser.is_error() => self.plan.is_tolerant,
             Some(_) if is_within && !is_reset => false,
+            Some(_) if self.may_end || is_partial => true,
             Some(_) if is_within => self.plan.is_tolerant,
             Some(_) if matches!(self.plan.ending, Ending::Silence(_)) => true,
             Some(_) => self.plan.is_tolerant || self.parser.closes,
@@ -429,13 +494,17 @@ impl Client {
     #[track_caller]
     fn fail(&self, end: &PeerEnd<'_>, what: &str) -> ! {
         let Plan { name, requests, ending, .. } = &self.plan;
-        let request = requests.get(self.answered).map(|request| {
-            String::from_utf8_lossy(&request.bytes[..request.head_bytes.min(120)]).into_owned()
-        });
+        let lines: Vec<_> = requests
+            .iter()
+            .map(|request| {
+                let line = request.bytes.split(|&byte| byte == b'\r').next().unwrap_or_default();
+                format!("{} ({} bytes)", String::from_utf8_lossy(line), request.bytes.len())
+            })
+            .collect();
         let rest = self.parser.rest();
         end.fail(format_args!(
             "client {name:?} ({ending:?}): {what}\n{} of {} requests answered, {} sent and {} \
-             bytes more; due: {request:?}\nunread: {:?}",
+             bytes more, of {lines:?}\nunread: {:?}",
             self.answered,
             requests.len(),
             self.sending,
@@ -460,7 +529,16 @@ impl Peer for Client {
                 self.is_connected = true;
                 self.progress_at = end.now();
                 add(&self.tally.connected);
+                if let Some(time) = self.plan.again_for.take() {
+                    self.plan.again_until = Some(end.now() + time);
+                }
                 end.timer_in(self.plan.patience, DEADLINE);
+                let timers = [(self.plan.cut_within, CUT), (self.plan.leaves_after, LEAVE)];
+                for (time, id) in timers {
+                    if let Some(time) = time {
+                        end.timer_in(time, id);
+                    }
+                }
                 if let Some(gap_us) = self.plan.read_gap_us {
                     end.stop_reading(true);
                     end.timer_in(Duration::from_micros(gap_us), READ);
@@ -468,6 +546,17 @@ impl Peer for Client {
             }
             PeerEvent::Readable => self.receive(end),
             PeerEvent::Writable | PeerEvent::Timer(SEND) => {}
+            PeerEvent::Timer(REST) => self.progress_at = end.now(),
+            PeerEvent::Timer(LEAVE) => {
+                self.over(end);
+                end.reset();
+                return;
+            }
+            PeerEvent::Timer(CUT) => {
+                if !self.is_over {
+                    self.fail(end, "it was slow for too long, and nobody ended it");
+                }
+            }
             PeerEvent::Timer(CONTINUE) => self.was_continued |= self.waits_for_continue,
             PeerEvent::Timer(READ) => {
                 // What is there now is read; what comes later waits for the next time.

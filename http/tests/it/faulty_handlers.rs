@@ -28,6 +28,19 @@ fn a_handler_that_fails_before_its_response_is_answered_for_it() {
     }
 }
 
+/// What was promised is sent, and the connection ends: nobody is sent the rest as a response.
+#[test]
+fn a_handler_that_writes_more_than_it_promised_is_cut_off() {
+    let scene = Scene::calm();
+    let over = Request::get("/over", "").expecting(Expect::CutBehind(b"fivea".to_vec()));
+    scene.client(
+        ms(0),
+        Plan { depth: 2, ..Plan::new("over", vec![over, Request::get("/plain", "simple")]) },
+    );
+    let report = scene.run();
+    assert_eq!(report.stats.aborted, 1);
+}
+
 /// `Sent` can be kept: the server believes its machine and not the value.
 #[test]
 fn a_handler_that_answers_nothing_is_answered_500() {

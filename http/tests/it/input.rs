@@ -114,6 +114,56 @@ fn an_error_behind_a_long_answer_waits_for_its_turn() {
     }
 }
 
+/// The same where the out buffer has room for a part of the error, at every length of that part.
+#[test]
+fn an_error_waits_also_where_a_part_of_it_would_fit() {
+    for bytes in (300..1_300).step_by(13) {
+        let scene = Scene::new(3, Faults { window_bytes: (200, 200), ..Faults::NONE });
+        let head = "POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let bad = format!("{head}3\r\nabcd\r\n0\r\n\r\n");
+        let bad = Request::raw(bad.as_bytes(), Expect::Status(400));
+        let requests = vec![Request::get("/plain", "simple"), Request::big(bytes), bad];
+        scene.client(ms(0), Plan { depth: 3, ..Plan::new("behind", requests) });
+        scene.run();
+        assert_eq!(scene.tally.answered.get(), 3, "{bytes}");
+    }
+}
+
+/// FIN after every byte of a conversation: whatever was sent whole is answered.
+#[test]
+fn the_end_after_any_byte_leaves_nothing_unanswered() {
+    let requests = vec![
+        Request::post("/echo", &[b'e'; 30], &[b'e'; 30]),
+        Request::chunked("/count", &[b'c'; 20], 7, b"20"),
+        Request::post("/ignore", &[b'i'; 20], b"ignored"),
+        Request::raw(b"HEAD /big/500 HTTP/1.1\r\nHost: a\r\n\r\n", Expect::Whole(200, vec![])),
+        Request::get("/slow/20", "slow"),
+    ];
+    let bytes = requests.iter().map(|request| request.bytes().len()).sum();
+    let scene = Scene::calm();
+    for at in 0..=bytes {
+        let plan = Plan::new("ends", requests.clone());
+        let plan = Plan { ending: Ending::FinAt(at), depth: 9, ..plan };
+        scene.client(ms(at as u64 * 100), plan);
+    }
+    let report = scene.run();
+    assert_eq!(report.stats.accepted as usize, bytes + 1);
+    assert_eq!(report.stats.timed_out, 0, "nobody is waited for who said that no more comes");
+}
+
+/// Who rests within its time finds its connection, and who rests longer does not.
+#[test]
+fn a_rest_within_the_limit_costs_nothing() {
+    for (seconds, answered) in [(74, 2), (76, 1)] {
+        let scene = Scene::calm();
+        let (first, second) = (Request::get("/user/1", "1"), Request::get("/plain", "simple"));
+        let requests = vec![first.at_last(), second];
+        scene.client(ms(0), Plan { rest: Some((1, secs(seconds))), ..Plan::new("r", requests) });
+        scene.run();
+        assert_eq!(scene.tally.answered.get(), answered, "{seconds} s");
+    }
+}
+
 /// A ready bit may be wrong: whoever has asked for nothing is told nothing, even where it has
 /// waited for a head buffer in vain.
 #[test]

@@ -98,7 +98,9 @@ impl Parser {
         let status = status.get(..3).and_then(|code| code.parse().ok()).ok_or("no status")?;
         let (mut framing, mut closes) = (Framing::UntilClose, self.closes);
         for line in lines {
-            let (name, value) = line.split_once(": ").ok_or("a field without a colon")?;
+            let (name, value) = line.split_once(":").ok_or("a field without a colon")?;
+            // Optional whitespace may be any (RFC 9110, 5.6.3).
+            let value = value.trim_matches([' ', '\t']);
             match name {
                 "Content-Length" => {
                     framing = Framing::Length(value.parse().map_err(|_| "a malformed length")?);

@@ -59,9 +59,8 @@ fn crowd(kinds: &[Slow], connections: usize, requests: usize, seed: u64) -> (Dur
     let mut scene = Scene::new(seed, faults);
     let heads = requests + 2;
     scene.setup.capacity = Capacity { connections, requests, heads, ..scene.setup.capacity };
-    let again_until = Some(scene.world.now() + secs(20));
     for n in 0..=connections {
-        let plan = Plan { again_until, ..kinds[n % kinds.len()].plan() };
+        let plan = Plan { again_for: Some(secs(20)), ..kinds[n % kinds.len()].plan() };
         scene.client(ms(7 * n as u64), plan);
     }
     let good = Rc::new(Tally::default());

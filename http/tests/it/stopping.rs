@@ -38,7 +38,13 @@ fn what_is_left_at_the_drains_deadline_is_aborted() {
     let mut scene = Scene::calm();
     scene.setup.stop_after_ms = Some(1_000);
     scene.setup.limits.stop_ms = 2_000;
-    let scripts = [get("/hang"), get("/tick"), post("/count", 10), b"GET /half of a he".to_vec()];
+    let scripts = [
+        get("/hang"),
+        get("/tick"),
+        get("/endless"),
+        post("/count", 10),
+        b"GET /half of a he".to_vec(),
+    ];
     for request in scripts {
         scene.script(ms(0), Script::new("stays").tolerant().send(&request).expect_end(secs(9)));
     }

@@ -28,6 +28,7 @@ const SMALL: Setup = Setup {
     settle_ms: 100_000,
     stops: true,
     stop_after_ms: None,
+    planted: None,
 };
 
 /// A world under test: who will connect, and the server that they will meet.

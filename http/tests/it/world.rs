@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use dustdevil_core::memory::Owned;
 use dustdevil_core::nb;
-use dustdevil_core::poller::{Error, Event, Io, Poller, Token, Transport};
+use dustdevil_core::poller::{Error, Event, Io, Poller, Readiness, Token, Transport};
 use dustdevil_core::reactor::Reactor;
 use dustdevil_core::sim::{self, Sim, World};
 use dustdevil_core::time::{Clock, Duration, Instant};
@@ -35,6 +35,50 @@ pub(crate) struct Setup {
     pub(crate) stops: bool,
     /// When it is told to stop in any case.
     pub(crate) stop_after_ms: Option<u64>,
+    /// What is wrong with the transport on purpose, to see that it is noticed.
+    pub(crate) planted: Option<Planted>,
+}
+
+/// Something that a server, a reactor or a poller must not do. What lies between reactor and world
+/// does it for them, so that a checker can show what it is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// A connection that is closed stays open.
+    ClosesNothing,
+    /// One that should be closed in good order is reset.
+    ResetsAtClose,
+    /// One that should be reset is closed in good order.
+    ClosesAtAbort,
+    /// Each so many writes, a byte more is said to be taken than was.
+    LosesBytes,
+    /// The begin of each so many writes is sent twice.
+    RepeatsBytes,
+    /// That a connection is dead is never told.
+    HidesGone,
+    /// A full socket's room is never told.
+    HidesRoom,
+    /// Deadlines are rounded down to a second, and what is left is spent spinning.
+    WakesEarly,
+    /// A deadline is forgotten.
+    SleepsOn,
+    /// A handle that failed to be accepted is never asked for again.
+    HidesBacklog,
+}
+
+impl Planted {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::ClosesNothing,
+        Self::ResetsAtClose,
+        Self::ClosesAtAbort,
+        Self::LosesBytes,
+        Self::RepeatsBytes,
+        Self::HidesGone,
+        Self::HidesRoom,
+        Self::WakesEarly,
+        Self::SleepsOn,
+        Self::HidesBacklog,
+    ];
 }
 
 /// What a run tells.
@@ -78,7 +122,8 @@ fn memory(bytes: usize) -> Owned<Box<[u64]>> {
 
 fn serve_on<P: Transport>(poller: P, world: &World, setup: &Setup, app: &App) -> Report {
     let writes = Rc::new(Cell::new(0));
-    let poller = Counted { inner: poller, writes: writes.clone() };
+    let planted = setup.planted;
+    let poller = Counted { inner: poller, writes: writes.clone(), planted };
     let capacity = setup.capacity;
     // One timer more, for the one who waits for the end.
     let tables = capacity.reactor().plus_timers(1);
@@ -120,7 +165,10 @@ fn serve_on<P: Transport>(poller: P, world: &World, setup: &Setup, app: &App) ->
     let mut rest = Sim::<true>::new(world);
     let until = world.now() + Duration::from_secs(3);
     while world.now() < until {
-        rest.poll(Some(until), sim::wakes(1), &mut |_| ()).expect("a world to poll");
+        let left = rest.now() + (until - world.now());
+        let wakes = sim::wakes(1);
+        rest.poll(Some(left), wakes, &mut |_| ()).expect("a world to poll");
+        wakes.take(&mut |_| ());
     }
     let (stats, heads_lost) = seen.take().expect("the end was waited for");
     Report {
@@ -132,6 +180,11 @@ fn serve_on<P: Transport>(poller: P, world: &World, setup: &Setup, app: &App) ->
         hash: world.trace_hash(),
     }
 }
+
+/// In how many steps a world is let come to rest.
+const SETTLE_STEPS: u64 = 8;
+/// Most turns meanwhile: it wakes for its deadlines, and for what the faults tell it.
+const TURNS_AT_REST_MAX: u64 = 3_000;
 
 /// Waits until the peers are gone and some time has passed; then nothing may be left.
 async fn settle<P: Transport>(
@@ -147,7 +200,15 @@ async fn settle<P: Transport>(
         Some(after) => handle.sleep(millis(after)).await,
         None => {
             world.peers_gone().await;
-            handle.sleep(millis(setup.settle_ms)).await;
+            let turns = reactor.metrics().snapshot().turns;
+            // In steps, because a clock that jumps may leave one out.
+            for _ in 0..SETTLE_STEPS {
+                handle.sleep(millis(setup.settle_ms / SETTLE_STEPS)).await;
+            }
+            let turns = reactor.metrics().snapshot().turns - turns;
+            if turns > TURNS_AT_REST_MAX {
+                world.fail(format_args!("{turns} turns while nothing was to be done"));
+            }
             let out = (probe.stats().open, probe.slots_out());
             if setup.stops && out != (0, 0) {
                 world.fail(format_args!("connections and slots that never come back: {out:?}"));
@@ -181,10 +242,74 @@ impl<P: Transport, F: Future + ?Sized> Future for Checked<'_, '_, '_, P, F> {
     }
 }
 
-/// Counts what the transport is asked for.
+/// Counts what the transport is asked for, and does what was planted.
 struct Counted<P> {
     inner: P,
     writes: Rc<Cell<u32>>,
+    planted: Option<Planted>,
+}
+
+/// Each so many writes something planted happens to one.
+const PLANTED_EACH: u32 = 7;
+
+impl<P: Transport> Counted<P> {
+    fn is_planted(&self, what: Planted) -> bool {
+        self.planted == Some(what)
+    }
+
+    /// What is told of a write, and to how much of its data it is done.
+    fn count(&self, written: nb::Result<usize, Error>, most: usize) -> nb::Result<usize, Error> {
+        let written = written?;
+        self.writes.set(self.writes.get() + 1);
+        let is_hit = self.writes.get().is_multiple_of(PLANTED_EACH);
+        Ok(match self.planted {
+            Some(Planted::LosesBytes) if is_hit => most.min(written + 1),
+            Some(Planted::RepeatsBytes) if is_hit && written > 1 => written - 1,
+            _ => written,
+        })
+    }
+}
+
+impl<P: Clock> Clock for Counted<P> {
+    fn now(&self) -> Instant {
+        self.inner.now()
+    }
+    fn unix_seconds(&self) -> Option<u64> {
+        self.inner.unix_seconds()
+    }
+}
+
+impl<P: Poller> Poller for Counted<P> {
+    fn register(&mut self, io: Io, token: Token) -> Result<(), Error> {
+        self.inner.register(io, token)
+    }
+    fn poll(
+        &mut self,
+        deadline: Option<Instant>,
+        wakes: &WakeTree,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        let deadline = match self.planted {
+            Some(Planted::WakesEarly) => deadline.map(|at| {
+                let second = 1_000_000;
+                Instant::from_micros(at.as_micros() / second * second)
+            }),
+            // Some deadline there is, or the world would end for want of anything to happen.
+            Some(Planted::SleepsOn) => deadline.map(|at| at + Duration::from_secs(3_600)),
+            _ => deadline,
+        };
+        let hidden = match self.planted {
+            Some(Planted::HidesGone) => Readiness::GONE,
+            Some(Planted::HidesRoom) => Readiness::WRITE,
+            _ => Readiness::NONE,
+        };
+        self.inner.poll(deadline, wakes, &mut |Event { token, ready }| {
+            on_event(Event { token, ready: ready.without(hidden) });
+        })
+    }
+    fn unpark(&self) -> Option<&'static dyn Unpark> {
+        self.inner.unpark()
+    }
 }
 
 /// Masks every byte both ways, as TLS would.
@@ -261,21 +386,62 @@ macro_rules! poller {
     )*};
 }
 
-poller!(Counted, Masked);
+poller!(Masked);
 
 impl<P: Transport> Transport for Counted<P> {
     const SHORT_READ_DRAINS: bool = P::SHORT_READ_DRAINS;
 
-    delegate!();
-
+    fn listen(&mut self, at: SocketAddr, backlog: u16) -> Result<Io, Error> {
+        self.inner.listen(at, backlog)
+    }
+    fn accept(&mut self, listener: Io) -> nb::Result<(Io, SocketAddr), Error> {
+        match self.inner.accept(listener) {
+            Err(nb::Error::Other(_)) if self.is_planted(Planted::HidesBacklog) => {
+                Err(nb::Error::WouldBlock)
+            }
+            accepted => accepted,
+        }
+    }
+    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error> {
+        self.inner.connect(to)
+    }
+    fn shutdown(&mut self, io: Io) {
+        self.inner.shutdown(io);
+    }
+    fn close(&mut self, io: Io) {
+        match self.planted {
+            Some(Planted::ClosesNothing) => {}
+            Some(Planted::ResetsAtClose) => self.inner.abort(io),
+            _ => self.inner.close(io),
+        }
+    }
+    fn abort(&mut self, io: Io) {
+        if self.is_planted(Planted::ClosesAtAbort) {
+            self.inner.close(io);
+        } else {
+            self.inner.abort(io);
+        }
+    }
+    fn peer(&self, io: Io) -> Option<SocketAddr> {
+        self.inner.peer(io)
+    }
+    fn local(&self, io: Io) -> Option<SocketAddr> {
+        self.inner.local(io)
+    }
     fn read(&mut self, io: Io, buf: &mut [u8]) -> nb::Result<usize, Error> {
         self.inner.read(io, buf)
     }
     fn write(&mut self, io: Io, data: &[u8]) -> nb::Result<usize, Error> {
-        self.inner.write(io, data).inspect(|_| self.writes.set(self.writes.get() + 1))
+        let written = self.inner.write(io, data);
+        self.count(written, data.len())
     }
     fn write_whole(&mut self, io: Io, data: &[u8]) -> nb::Result<usize, Error> {
-        self.inner.write_whole(io, data).inspect(|_| self.writes.set(self.writes.get() + 1))
+        let written = self.inner.write_whole(io, data);
+        self.count(written, data.len())
+    }
+    fn write_vectored(&mut self, io: Io, head: &[u8], rest: &[u8]) -> nb::Result<usize, Error> {
+        let written = self.inner.write_vectored(io, head, rest);
+        self.count(written, head.len() + rest.len())
     }
 }
 
