@@ -28,7 +28,10 @@ impl Response {
     /// The value of a field.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let fields = self.head.lines().filter_map(|line| line.split_once(": "));
-        fields.into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|field| field.1)
+        fields
+            .into_iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|field| field.1.trim())
     }
 
     /// The body as text.

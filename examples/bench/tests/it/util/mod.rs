@@ -3,20 +3,19 @@
 pub(crate) mod client;
 pub(crate) mod host;
 pub(crate) mod process;
+pub(crate) mod wait;
 pub(crate) mod workshop;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 pub(crate) use client::Client;
 pub(crate) use host::Host;
 pub(crate) use process::Process;
+pub(crate) use wait::{PATIENCE, until};
 pub(crate) use workshop::Workshop;
-
-/// Longer than anything here takes on a busy machine, short enough for a test that fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Held by the tests that measure time and by those that use up the machine, one at a time.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -25,15 +24,10 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Looks every few milliseconds until `look` has found something, within [`PATIENCE`].
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(5));
+impl Process {
+    /// Starts the example `bench` on a free port.
+    pub(crate) fn bench(options: &[&str]) -> (Self, SocketAddr) {
+        Self::serve(env!("CARGO_BIN_EXE_bench"), options)
     }
 }
 

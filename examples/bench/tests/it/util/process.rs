@@ -54,9 +54,9 @@ impl Process {
         Self { child, lines, errors: Some(errors) }
     }
 
-    /// Starts the example `bench` on a free port.
-    pub(crate) fn bench(options: &[&str]) -> (Self, SocketAddr) {
-        let own = [env!("CARGO_BIN_EXE_bench"), "--address", "127.0.0.1", "--port", "0"];
+    /// Starts a server on a free port.
+    pub(crate) fn serve(program: &str, options: &[&str]) -> (Self, SocketAddr) {
+        let own = [program, "--address", "127.0.0.1", "--port", "0"];
         let process = Self::start(&[&own[..], options].concat(), &[]);
         let address = process.address();
         (process, address)
