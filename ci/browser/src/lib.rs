@@ -2,12 +2,13 @@
 //! the console stays empty.
 //!
 //! Chromium is started through its driver, and both are ended. [`visit`] looks at everything once;
-//! [`load`] loads the page again and again, each time as somebody who has never been there.
+//! [`load`] loads the page again and again, each time as somebody who has never been there; [`run`]
+//! runs another's script in another's page.
 //! Everything that is wrong is told, not only what was found first. `tests/faults.rs` shows each
 //! check failing.
 //!
 //! Place: `main.rs` is the program, which `cargo xtask browser` runs; the tests of boards use this
-//! library, since a board's network is in one thread only.
+//! library, since a board's network is in one thread only, and so does `interop`.
 
 #![expect(
     clippy::large_futures,
@@ -116,6 +117,23 @@ pub fn load(url: &str, folder: &Path, times: u32) -> Result<()> {
     })
 }
 
+/// Opens an address in a Chromium that has nothing of it yet, runs a script in the page that comes,
+/// and returns what the script calls its last argument with; `folder` is for Chromium's profile.
+///
+/// # Errors
+/// The page did not load, the script called nothing in time, or Chromium or its driver cannot be
+/// started.
+pub fn run(url: &str, folder: &Path, script: &str, arguments: Vec<Value>) -> Result<Value> {
+    within(VISIT, async {
+        let driver = Driver::start()?;
+        let page = driver.open(&folder.join("profile")).await?;
+        page.goto(url).await.with_context(|| format!("load {url}"))?;
+        let said = page.execute_async(script, arguments).await.context("run a script in the page");
+        page.close().await.context("close Chromium")?;
+        said
+    })
+}
+
 /// Whether there is a Chromium and a driver to look with.
 pub fn is_installed() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -125,7 +143,7 @@ pub fn is_installed() -> bool {
 }
 
 /// The driver ends with the visit, so Chromium does as well.
-fn within(limit: Duration, visit: impl Future<Output = Result<()>>) -> Result<()> {
+fn within<T>(limit: Duration, visit: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let visited = runtime.block_on(async { tokio::time::timeout(limit, visit).await });
     visited.with_context(|| format!("the visit took over {limit:?}"))?

@@ -10,10 +10,15 @@ use std::cell::{Cell, RefCell};
 use std::panic;
 use std::process::{self, ExitCode};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use dustdevil_core::sim::World;
+
+use client::Tally;
+use traffic::Traffic;
 
 #[path = "../../../http/tests/it/app.rs"]
 mod app;
@@ -37,7 +42,18 @@ struct Options {
     /// Show the trace of a world that fails
     #[arg(long)]
     trace: bool,
+    /// Plant a defect below the server, the one of this number in `Planted::ALL`: it must be found
+    #[arg(long)]
+    planted: Option<usize>,
 }
+
+/// What a server may take to stop beyond its deadline for that: events that come late.
+const STOP_SLACK_MS: u64 = 500;
+
+/// What a seed may take of real time, on a machine with much else to do.
+const SEED_MAX: Duration = Duration::from_secs(60);
+/// The seed that is running: for the other thread.
+static RUNNING: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Each so many seeds one is run twice.
 const TWICE_EVERY: u64 = 100;
@@ -65,12 +81,14 @@ impl Sum {
 fn main() -> ExitCode {
     let options = Options::parse();
     end_at_the_first_finding();
+    watch_over_turns();
     let (began, mut sum, mut simulated) = (Instant::now(), Sum::default(), Duration::ZERO);
     for seed in options.from..options.from + options.seeds {
         NOW.set((seed, sum));
-        let report = run(seed, options.trace);
+        RUNNING.store(seed, Ordering::Relaxed);
+        let report = run(seed, &options);
         if seed.is_multiple_of(TWICE_EVERY) {
-            assert_eq!(report, run(seed, options.trace), "its two runs were not the same");
+            assert_eq!(report, run(seed, &options), "its two runs were not the same");
         }
         sum.seeds += 1;
         sum.requests += u64::from(report.stats.requests);
@@ -99,38 +117,96 @@ fn end_at_the_first_finding() {
     }));
 }
 
+/// A turn that never ends is seen by no checker in it: another thread looks whether seeds go by.
+fn watch_over_turns() {
+    thread::spawn(|| {
+        let mut last = None;
+        loop {
+            let seed = RUNNING.load(Ordering::Relaxed);
+            if last == Some(seed) && seed != u64::MAX {
+                eprintln!("seed {seed} has been running for {SEED_MAX:?}: a turn without end?");
+                Sum::default().close(1);
+                process::exit(1);
+            }
+            last = Some(seed);
+            thread::sleep(SEED_MAX);
+        }
+    });
+}
+
 /// One world.
-fn run(seed: u64, trace: bool) -> world::Report {
-    let traffic = traffic::Traffic::of_seed(seed);
+fn run(seed: u64, options: &Options) -> world::Report {
+    let mut traffic = Traffic::of_seed(seed);
+    traffic.setup.planted = options.planted.map(|number| world::Planted::ALL[number]);
     let world = World::new(seed, traffic.faults.clone());
-    if trace {
+    if options.trace {
+        println!("{:#?}\n{:#?}", traffic.faults, traffic.setup);
+        let names = |plans: &[(_, client::Plan)]| {
+            plans.iter().map(|(_, plan)| plan.name.clone()).collect::<Vec<_>>().join(", ")
+        };
+        println!("{}; {}", names(&traffic.plans), names(&traffic.bystanders));
         world.keep_trace();
         TRACED.set(Some(world.clone()));
     }
     let (app, tally) = (app::App::default(), Rc::new(client::Tally::default()));
-    let plans = traffic.plans.len();
-    for (delay, plan) in &traffic.plans {
-        world.connect(world::address(), *delay, client::Client::new(plan.clone(), &tally));
+    let bystanders = Rc::new(client::Tally::default());
+    let everybody = [(&traffic.plans, &tally), (&traffic.bystanders, &bystanders)];
+    for (plans, tally) in everybody {
+        for (delay, plan) in plans {
+            world.connect(world::address(), *delay, client::Client::new(plan.clone(), tally));
+        }
     }
     let report = world::serve(&world, &traffic.setup, &app);
     assert_eq!(app.alive.get(), 0, "handlers that live on");
     assert_eq!(report.heads_lost, 0, "head buffers that were lost");
-    if traffic.setup.stop_after_ms.is_none() {
-        let ended = tally.finished.get() + tally.ended_early.get();
-        assert_eq!(ended as usize, plans, "clients that never ended: {tally:?}");
-    }
+    check_end(&traffic, &report, everybody.map(|(_, tally)| &**tally));
     report
+}
+
+/// That everybody came to an end in time, and that those who behave were served.
+fn check_end(traffic: &Traffic, report: &world::Report, [tally, bystanders]: [&Tally; 2]) {
+    let Traffic { faults, setup, plans, bystanders: who } = traffic;
+    if let Some(after_ms) = setup.stop_after_ms {
+        let most_ms = after_ms + u64::from(setup.limits.stop_ms) + STOP_SLACK_MS;
+        let took_ms = report.elapsed.as_millis();
+        assert!(took_ms <= most_ms || faults.bends_time(), "{took_ms} ms, at most {most_ms}");
+        return;
+    }
+    let ended = (tally.finished.get() + tally.ended_early.get()) as usize;
+    // Who comes again is counted each time.
+    let comes_again = !who.is_empty();
+    assert!(ended == plans.len() || comes_again, "clients that never ended: {tally:?}");
+    let (served, slowest) = (bystanders.answered.get() as usize, bystanders.slowest.get());
+    let room = (setup.capacity.connections, setup.capacity.requests);
+    let siege =
+        || format!("{} of {:?}, room {room:?}", plans.len(), plans.first().map(|p| &p.1.name));
+    assert!(served == who.len(), "served {served} of {}, {slowest:?}: {}", who.len(), siege());
+    assert!(slowest <= traffic.bystander_max(), "a bystander waited for {slowest:?}: {}", siege());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PLAIN: Options = Options { seeds: 0, from: 0, trace: false, planted: None };
+
+    /// The checkers of a few worlds find each defect that is planted.
+    #[test]
+    fn what_is_planted_is_found() {
+        for number in 0..world::Planted::ALL.len() {
+            let options = Options { planted: Some(number), ..PLAIN };
+            let is_found = (0..100).any(|seed| {
+                panic::catch_unwind(panic::AssertUnwindSafe(|| run(seed, &options))).is_err()
+            });
+            assert!(is_found, "{:?}", world::Planted::ALL[number]);
+        }
+    }
+
     #[test]
     fn a_seed_is_the_same_world_each_time_and_another_seed_another() {
-        let worlds: Vec<_> = (1..=6).map(|seed| run(seed, false)).collect();
+        let worlds: Vec<_> = (1..=6).map(|seed| run(seed, &PLAIN)).collect();
         for (seed, world) in (1..).zip(&worlds) {
-            assert_eq!(*world, run(seed, false), "seed {seed}");
+            assert_eq!(*world, run(seed, &PLAIN), "seed {seed}");
         }
         let hashes: std::collections::BTreeSet<_> = worlds.iter().map(|world| world.hash).collect();
         assert_eq!(hashes.len(), worlds.len());
@@ -138,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_world_has_traffic() {
-        let requests: u32 = (1..=20).map(|seed| run(seed, false).stats.requests).sum();
+        let requests: u32 = (1..=20).map(|seed| run(seed, &PLAIN).stats.requests).sum();
         assert!(requests > 100, "{requests} requests in 20 worlds");
     }
 }

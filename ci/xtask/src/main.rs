@@ -12,12 +12,14 @@
 //! cargo xtask test --quick     everything that is done within a few minutes
 //! ```
 
+mod attack;
 mod bench;
 mod boards;
 mod browser;
 mod check;
 mod firmware;
 mod fuzz;
+mod interop;
 mod loom;
 mod metadata;
 mod miri;
@@ -56,12 +58,16 @@ enum Step {
     Loom,
     /// Runs the simulator over many seeds, or a board in QEMU for many minutes
     Soak(soak::Options),
+    /// Attacks a server on Linux, or a board in QEMU, from more connections than it has room for
+    Attack(attack::Options),
     /// Runs each fuzz target for a short time, from its corpus
     Fuzz(fuzz::Options),
     /// Measures instructions, system calls, memory and firmware sizes, on Linux and on the board
     Bench(bench::Options),
     /// Looks at the demo with headless Chromium
     Browser,
+    /// Asks a server on Linux, and a board in QEMU, with other people's clients, tools and proxy
+    Interop(interop::Options),
     /// Boots an example's firmware in QEMU, with a port of this machine that leads to it
     Qemu(qemu::Options),
     /// Builds an example's firmware for a board and says how to flash it
@@ -78,9 +84,11 @@ fn main() -> ExitCode {
         Step::Miri => miri::run(),
         Step::Loom => loom::run(),
         Step::Soak(options) => soak::run(&options),
+        Step::Attack(options) => attack::run(&options),
         Step::Fuzz(options) => fuzz::run(&options),
         Step::Bench(options) => bench::run(&options),
         Step::Browser => browser::run(),
+        Step::Interop(options) => interop::run(&options),
         Step::Qemu(options) => qemu::run(&options),
         Step::Firmware(options) => firmware::run(&options),
         Step::Size(options) => size::run(&options),

@@ -44,19 +44,30 @@ pub(crate) const PACKAGES: &[Entry] = &[
     entry("hello", Build::Host, &[]),
     entry("bench", Build::Host, &[]),
     entry("demo", Build::Host, &[]),
+    entry("conformance", Build::Host, &[]),
     entry("soak", Build::Host, &[]),
+    entry("attack", Build::Tool, &[]),
+    entry("cases", Build::Host, &[]),
     entry("xtask", Build::Host, &[]),
     entry("browser", Build::Tool, &[]),
     entry("fuzz", Build::Tool, &[]),
     entry("icount", Build::Tool, &[]),
+    entry("interop", Build::Tool, &[]),
     entry("qemu", Build::Tool, &[]),
     entry("lm3s6965evb", Build::Firmware, &[]),
     entry("null-board", Build::Firmware, &[]),
 ];
 
 /// The packages whose libraries are `no_std` and free of `alloc`, proven for [`TARGET_NO_CAS`].
-pub(crate) const NO_ALLOC: &[&str] =
-    &["dustdevil-core", "dustdevil-http", "dustdevil-smoltcp", "hello", "bench", "demo"];
+pub(crate) const NO_ALLOC: &[&str] = &[
+    "dustdevil-core",
+    "dustdevil-http",
+    "dustdevil-smoltcp",
+    "hello",
+    "bench",
+    "demo",
+    "conformance",
+];
 
 /// The packages that must carry one version of each dependency.
 pub(crate) const NO_DUPLICATES: &[&str] =

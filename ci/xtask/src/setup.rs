@@ -2,8 +2,8 @@
 //!
 //! Nothing is missing on most runs, and then it takes well under two seconds: it looks for files
 //! and asks rustup once for each toolchain. Debian packages are installed where that is allowed
-//! (as root); elsewhere the exact command is printed and the step fails, except for Chromium,
-//! without which everything but `browser` runs.
+//! (as root); elsewhere the exact command is printed and the step fails, except for what only
+//! `browser` and `interop` use, without which everything else runs.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,6 +23,9 @@ const NIGHTLY_COMPONENTS: &[&str] = &["miri", "rust-src"];
 /// The release of Tornado that this project is measured against.
 const TORNADO: &str = "6.6.1";
 
+/// Other clients of Python, which judge it in `interop`; those need nobody but that step.
+const CLIENTS: &[&str] = &["requests==2.34.2", "httpx==0.28.1", "aiohttp==3.14.5"];
+
 /// A file that shows that a Debian package is installed, and the package.
 struct Debian {
     program: &'static str,
@@ -41,7 +44,17 @@ const DEBIAN: &[Debian] = &[
     Debian { program: "ip", package: "iproute2", needed: true },
     Debian { program: "chromium", package: "chromium", needed: false },
     Debian { program: "chromedriver", package: "chromium-driver", needed: false },
+    Debian { program: "wget", package: "wget", needed: false },
+    Debian { program: "node", package: "nodejs", needed: false },
+    Debian { program: "go", package: "golang-go", needed: false },
+    Debian { program: "ab", package: "apache2-utils", needed: false },
+    Debian { program: "wrk", package: "wrk", needed: false },
+    Debian { program: "h2load", package: "nghttp2-client", needed: false },
+    Debian { program: "slowhttptest", package: "slowhttptest", needed: false },
 ];
+
+/// Unpacked under target/ rather than installed: Debian starts a server that it installs.
+const NGINX: &str = "nginx";
 
 /// Debian keeps what `python3 -m venv` needs apart from Python itself.
 const VENV: Debian = Debian { program: "python3", package: "python3-venv", needed: true };
@@ -57,7 +70,9 @@ pub(crate) fn run() -> Result<()> {
     }
     stable()?;
     nightly()?;
-    tornado()
+    tornado()?;
+    clients()?;
+    nginx()
 }
 
 /// Tornado itself, whose client judges our server, in an environment of its own under target/.
@@ -76,6 +91,55 @@ fn tornado() -> Result<()> {
         .run()
         .with_context(|| format!("by hand: {python} -m pip install {package}"))?;
     std::fs::write(wanted, "").context("note that Tornado is installed")
+}
+
+/// Other clients of Python, beside Tornado; where they cannot be had, setting up goes on.
+fn clients() -> Result<()> {
+    let folder = target_folder()?.join("tornado");
+    let wanted = folder.join(format!("installed-{}", CLIENTS.join("-")));
+    if wanted.exists() {
+        return Ok(());
+    }
+    let python = folder.join("bin/python3").display().to_string();
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    match Run::new(&python, 5).args(install).args(CLIENTS).run() {
+        Ok(()) => std::fs::write(wanted, "").context("note that clients are installed"),
+        Err(error) => {
+            println!("`interop` will do without {}: {error:#}", CLIENTS.join(", "));
+            Ok(())
+        }
+    }
+}
+
+/// nginx's own program, for the proxy that `interop` puts in front; it is unpacked, so that no
+/// server of that name is started, now or with the machine. Where it cannot be had, setting up goes
+/// on.
+fn nginx() -> Result<()> {
+    let folder = target_folder()?.join("interop").join(NGINX);
+    let is_there = which(NGINX).is_some() || Path::new("/usr/sbin/nginx").exists();
+    if is_there || folder.join("usr/sbin/nginx").exists() || which("apt-get").is_none() {
+        return Ok(());
+    }
+    if let Err(error) = unpack_nginx(&folder) {
+        println!("`interop` will do without nginx: {error:#}");
+    }
+    Ok(())
+}
+
+fn unpack_nginx(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    let here = format!("--chdir={}", folder.display());
+    // apt's own user may not write there.
+    let words = ["-q", "-o", "APT::Sandbox::User=root", "download", NGINX];
+    Run::new("env", 5).args([&here, "apt-get"]).args(words).run()?;
+    for file in std::fs::read_dir(folder)? {
+        let file = file?.path();
+        if file.extension().is_some_and(|extension| extension == "deb") {
+            Run::new("dpkg-deb", 1).args(["--extract".as_ref(), file.as_path(), folder]).run()?;
+            std::fs::remove_file(file)?;
+        }
+    }
+    Ok(())
 }
 
 fn stable() -> Result<()> {
@@ -151,22 +215,55 @@ fn debian() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = missing.iter().map(|entry| entry.package).collect();
     let may_install =
         rustix::process::geteuid().is_root() && Path::new("/usr/bin/apt-get").exists();
+    let (needed, optional): (Vec<&Debian>, Vec<&Debian>) =
+        missing.iter().partition(|entry| entry.needed);
     if may_install {
-        let apt = |arguments: &[&str]| {
-            Run::new("apt-get", 15).env("DEBIAN_FRONTEND", "noninteractive").args(arguments).run()
-        };
-        apt(&["-q", "-o", "DPkg::Lock::Timeout=300", "update"])?;
-        let install = ["-q", "-o", "DPkg::Lock::Timeout=300", "install", "-y"];
-        return apt(&[&install[..], &["--no-install-recommends"], &names[..]].concat());
+        return install(&names(&needed), &names(&optional));
     }
-    let command = format!("sudo apt-get install --no-install-recommends {}", names.join(" "));
-    if missing.iter().any(|entry| entry.needed) {
+    let command =
+        format!("sudo apt-get install --no-install-recommends {}", names(&missing).join(" "));
+    if !needed.is_empty() {
         bail!("some programs are missing, and only root may install them:\n{command}");
     }
-    println!("Chromium or its driver is missing, so `browser` will not run:\n{command}");
+    println!("`browser` or `interop` will do without what is missing:\n{command}");
+    Ok(())
+}
+
+fn names(entries: &[&Debian]) -> Vec<&'static str> {
+    entries.iter().map(|entry| entry.package).collect()
+}
+
+/// Installs packages. What is optional is tried at once, and one by one when that fails: a release
+/// of Debian need not have each.
+fn install(needed: &[&str], optional: &[&str]) -> Result<()> {
+    let apt = |arguments: &[&str]| {
+        let apt = Run::new("apt-get", 15).env("DEBIAN_FRONTEND", "noninteractive");
+        apt.args(["-q", "-o", "DPkg::Lock::Timeout=300"]).args(arguments).run()
+    };
+    let add = |packages: &[&str]| {
+        apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
+    };
+    match apt(&["update"]) {
+        Err(error) if needed.is_empty() => {
+            let optional = optional.join(", ");
+            println!("`browser` or `interop` will do without {optional}: {error:#}");
+            return Ok(());
+        }
+        updated => updated?,
+    }
+    if add(&[needed, optional].concat()).is_ok() {
+        return Ok(());
+    }
+    if !needed.is_empty() {
+        add(needed)?;
+    }
+    for package in optional {
+        if let Err(error) = add(&[package]) {
+            println!("`browser` or `interop` will do without {package}: {error:#}");
+        }
+    }
     Ok(())
 }
 

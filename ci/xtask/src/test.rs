@@ -6,18 +6,18 @@ use crate::metadata::Metadata;
 use crate::packages::{self, Build, Entry};
 use crate::process::cargo;
 use crate::report::Report;
-use crate::{bench, browser, check, fuzz, loom, miri, qemu, setup, soak};
+use crate::{attack, bench, browser, check, fuzz, interop, loom, miri, qemu, setup, soak};
 
 /// Seeds that the simulator runs here; `cargo xtask soak` runs more.
 const SOAK_SEEDS: u64 = 1_000;
 
-/// Seconds for each fuzz target here; `cargo xtask fuzz --seconds N` fuzzes for real.
-const FUZZ_SECONDS: u32 = 20;
+/// Seconds for each fuzz target here; `cargo xtask fuzz --minutes N` fuzzes for real.
+const FUZZ_SECONDS: u32 = 12;
 
 /// What is tested.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Leave out what takes minutes: Miri, loom, soak, fuzz, QEMU, bench, browser
+    /// Leave out what takes minutes: Miri, loom, soak, fuzz, interop, QEMU, bench, browser
     #[arg(long)]
     quick: bool,
     /// Fail where Chromium or the right to make a network is missing, instead of leaving out what
@@ -38,7 +38,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         report.step("miri", miri::run);
         report.step("loom", loom::run);
         report.step("soak", || soak::run(&soak::Options::of_seeds(SOAK_SEEDS)));
-        report.step("fuzz", || fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS }));
+        report.step("fuzz", || fuzz::run(&fuzz::Options::smoke(FUZZ_SECONDS)));
+        report.step("attack linux", || attack::run(&attack::Options::smoke()));
+        report.step("interop --smoke", || interop::run(&interop::Options::smoke(options.ci)));
         if options.ci || qemu::is_possible() {
             report.step("test boards in QEMU", qemu::test);
         } else {

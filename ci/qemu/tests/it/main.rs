@@ -6,8 +6,11 @@
 //! | `pressure` | more who come at once than there are sockets: none is refused, none is reset |
 //! | `starvation` | slow peers on every socket do not keep a good one waiting |
 //! | `bad_input` | the status for each kind of bad input, and that nothing leaks |
+//! | `attack` | each attack with more connections than there are sockets: a good client is served |
+//! | `cases` | the conformance suite, as a board can hold it |
 //! | `faults` | a panic and a stack overflow are told, and the board starts again |
 //! | `address` | an address by DHCP |
+//! | `conformance` | each route of the conformance application, a mebibyte in and out |
 //! | `demo` | the demo's page, figures and LED, and Chromium's many parallel connections |
 //! | `mixed` | good and bad clients together over a wire that has faults |
 //!
@@ -15,7 +18,10 @@
 #![cfg(target_os = "linux")]
 
 mod address;
+mod attack;
 mod bad_input;
+mod cases;
+mod conformance;
 mod demo;
 mod faults;
 mod list;

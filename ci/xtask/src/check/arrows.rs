@@ -59,10 +59,19 @@ const RULES: &[Rule] = &[
         folder: "ci/qemu",
         normal: &[],
         linux: &[],
-        dev: &["ci/browser", "core"],
+        dev: &["ci/attack", "ci/browser", "ci/cases", "core"],
         third_party: None,
     },
     Rule { folder: "ci/icount", normal: &[], linux: &[], dev: &[], third_party: None },
+    Rule { folder: "ci/cases", normal: &[], linux: &[], dev: &[], third_party: None },
+    Rule { folder: "ci/attack", normal: &[], linux: &[], dev: &[], third_party: None },
+    Rule {
+        folder: "ci/interop",
+        normal: &["ci/browser", "ci/qemu"],
+        linux: &[],
+        dev: &[],
+        third_party: None,
+    },
     Rule { folder: "ci/browser", normal: &[], linux: &[], dev: &[], third_party: None },
     Rule { folder: "ci/fuzz", normal: &["http", "core"], linux: &[], dev: &[], third_party: None },
     Rule {
@@ -94,8 +103,16 @@ const CORE: &[&str] = &[
 ];
 
 /// Third parties of http, all `no_std` and without `alloc`.
-const HTTP: &[&str] =
-    &["base64ct", "heapless", "httparse", "log", "percent-encoding", "sha1", "zerocopy"];
+const HTTP: &[&str] = &[
+    "base64ct",
+    "embedded-io-async",
+    "heapless",
+    "httparse",
+    "log",
+    "percent-encoding",
+    "sha1",
+    "zerocopy",
+];
 
 /// The `cfg` under which an interleaving test's crate may appear anywhere.
 const LOOM: &str = "cfg(loom)";

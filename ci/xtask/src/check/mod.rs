@@ -2,6 +2,7 @@
 
 mod arrows;
 mod licences;
+mod rfc;
 mod tidy;
 
 use std::collections::BTreeSet;
@@ -42,6 +43,8 @@ enum Check {
     Duplicates,
     /// Every licence is on the list in .deny.toml
     Licences,
+    /// http/RFC.md names every requirement of the RFCs, and tests that are there
+    Rfc,
     /// The rules of the sources themselves
     Tidy,
     /// rustfmt has nothing to say
@@ -80,6 +83,7 @@ fn run_some(report: &mut Report, checks: &[Check]) {
             Check::Arrows => arrows::check(),
             Check::Duplicates => duplicates(),
             Check::Licences => licences::check(),
+            Check::Rfc => rfc::check(),
             Check::Tidy => tidy::check(),
             Check::Fmt => format(),
             Check::Clippy => clippy(),
