@@ -309,7 +309,8 @@ fn storm(rng: &mut Rng, n: u64, setup: &Setup) -> Plan {
 /// and a few who just want to be served.
 fn siege(rng: &mut Rng, seed: u64) -> Traffic {
     let all = Faults::seeded(seed);
-    // What a network does is not the server's fault: here only its poller is difficult.
+    // What a network does is not the server's fault: here only its poller is difficult. A read that
+    // would block although the bytes are there takes away one's place among those who wait.
     let faults = Faults {
         window_bytes: (2_000, 2_000),
         latency_us: (100, 5_000),
@@ -317,6 +318,7 @@ fn siege(rng: &mut Rng, seed: u64) -> Traffic {
         lose_syn_permille: 0,
         reset_permille: 0,
         accept_fail_permille: 0,
+        would_block_permille: 0,
         ..all
     };
     let mut setup = setup(rng);

@@ -71,6 +71,8 @@ pub(super) struct Driver<'r, 'p, P: Transport, F: Future, H, const STOPS: bool> 
     was_full: bool,
     /// Requests wait for a slot since then, and all slots' progress is counted since then.
     pub(super) pressed_since: Option<Instant>,
+    /// The most rounds of slots that those who wait have been since then.
+    pub(super) press_rounds: Cell<u32>,
     /// When what is left is aborted, once the server drains.
     stop_deadline: Option<Instant>,
     pub(super) now: Instant,
@@ -121,6 +123,7 @@ where
             busy: Cell::new(0),
             was_full: false,
             pressed_since: None,
+            press_rounds: Cell::new(0),
             stop_deadline: None,
             now: reactor.now(),
             open: 0,

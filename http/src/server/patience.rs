@@ -163,7 +163,9 @@ where
                 }
             }
         }
-        let slowest = slowest.filter(|_| !ended && 4 * long > self.shared.capacity.requests);
+        // Where the world has fewer places than there are slots, those are what is shared.
+        let places = self.shared.capacity.requests.min(self.open);
+        let slowest = slowest.filter(|_| !ended && 4 * long > places);
         if let Some(slowest) = slowest {
             add(&self.common.stats.shed);
             self.cut_short_or_close(slowest);
@@ -199,6 +201,7 @@ where
     pub(super) fn serve_waiting(&mut self) {
         if self.pressed_since.is_some() && !self.pressed() {
             self.pressed_since = None;
+            self.press_rounds.set(0);
         }
         loop {
             self.give_slots();
@@ -243,13 +246,15 @@ where
     /// The patience that a slow peer is granted: all who wait together are to wait no longer than
     /// that, so the more there are for each slot, the shorter it is; but a tenth is left to
     /// everybody, or a good peer that is some hundreds of kilometres away would be cut off too. Of
-    /// those who wait to be accepted the number is not known: they count as many again.
+    /// those who wait to be accepted the number is not known: they count as many again. It does not
+    /// grow again before all of them are served, for the last has waited as long as the first.
     fn patience_shared(&self) -> Duration {
         let waiting = |phase| self.lists.list(phase).len();
         let waiting = waiting(Phase::AwaitSlot) + waiting(Phase::AwaitHead);
         let rounds = waiting.div_ceil(self.shared.capacity.requests.max(1)).max(1);
         let rounds = if self.was_crowded() { 2 * rounds } else { rounds };
-        let rounds = rounds.min(ROUNDS_MAX) as u32;
+        let rounds = self.press_rounds.get().max(rounds.min(ROUNDS_MAX) as u32);
+        self.press_rounds.set(rounds);
         Duration::from_millis(u64::from(self.common.limits.patience_ms / rounds))
     }
 

@@ -41,7 +41,7 @@ fn each_route_answers() {
     assert_eq!(client.get("/nowhere").status, 404);
     client.send("DELETE / HTTP/1.1\r\nHost: test\r\n\r\n");
     let refused = client.response();
-    assert_eq!((refused.status, refused.field("Allow")), (405, Some("GET, HEAD")));
+    assert_eq!((refused.status, refused.field("Allow")), (405, Some("GET, HEAD, OPTIONS")));
     hello(&mut client);
     drop(client);
     process.terminate();

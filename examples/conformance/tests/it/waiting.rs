@@ -83,7 +83,7 @@ fn who_needs_a_long_buffer_waits_for_it_and_a_short_body_does_not() {
         // Within its patience, it is done.
         let holder = Script::new("holder")
             .send(&post(1_000, 600))
-            .wait(ms(900))
+            .wait(ms(400))
             .send(&[b'e'; 400])
             .expect_contains(b"HTTP/1.1 200 OK\r\n", SOON)
             .expect_contains(&[b'e'; 1_000], SOON);
@@ -121,7 +121,7 @@ fn a_slow_peer_keeps_its_buffer_until_somebody_waits_for_it() {
 }
 
 #[test]
-fn nobody_waits_longer_than_five_seconds() {
+fn nobody_waits_longer_than_a_second() {
     // None of them is ever done: each is pushed out by those behind it, of whom some give up. The
     // last that gets the buffer keeps it until it is too slow for the server.
     let (visitors, records): (Vec<_>, Vec<_>) = (0..8)
@@ -139,5 +139,5 @@ fn nobody_waits_longer_than_five_seconds() {
     let pushed_out = count("HTTP/1.1 408 Request Timeout\r\n");
     let refused = count("HTTP/1.1 503 Service Unavailable\r\n");
     assert_eq!(pushed_out + refused, texts.len(), "{texts:?}");
-    assert!((4..=6).contains(&pushed_out), "{texts:?}");
+    assert!((1..=3).contains(&pushed_out), "{texts:?}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dustdevil_core::time;
 use dustdevil_http::{
-    Exchange, Fault, HeadOut, MediaType, Method, Reply, Sent, Status, routes, text,
+    BodyOut, Exchange, Fault, HeadOut, MediaType, Method, Reply, Sent, Status, routes, text,
 };
 
 /// Pieces of `/pieces`.
@@ -100,9 +100,10 @@ async fn big(_: &Workshop, x: Exchange<'_>) -> Result<Sent, Fault> {
         .await
 }
 
-/// A body of unknown length.
+/// A body whose length is not told, also where it could be.
 async fn pieces(_: &Workshop, x: Exchange<'_>) -> Result<Sent, Fault> {
-    let mut out = x.out.start(HeadOut::response(Status::OK)).await?;
+    let head = HeadOut { body: BodyOut::Chunked, ..HeadOut::response(Status::OK) };
+    let mut out = x.out.start(head).await?;
     for _ in 0..PIECES {
         out.write(b"0123456789").await?;
     }
