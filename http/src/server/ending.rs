@@ -107,7 +107,8 @@ where
             return self.close(token, Close::Graceful);
         }
         let unread = self.reactor.readiness(token).intersects(Readiness::READ);
-        if unread || entry.eof.get() {
+        // What is in the window may be a whole request, which nobody has looked at.
+        if unread || entry.eof.get() || connection.phase() == Phase::Head {
             self.reactor.requeue(token);
         }
     }

@@ -7,7 +7,10 @@
 //! ```text
 //! 200 GET /user/7 (127.0.0.1) 1.23ms
 //! 400 - (127.0.0.1) malformed request line
+//! 499 GET /slow (127.0.0.1) 803.10ms
 //! ```
+//!
+//! The last is of a peer that left before it was answered: nobody was sent that status.
 //!
 //! Invariants: nobody can flood the log but by requests, at a level that is off unless somebody
 //! turns it on; where it is off a request costs one load, and where `log` was built without it (as
@@ -28,6 +31,12 @@ use crate::proto::{Reject, Status};
 
 /// The target of the access log's records.
 pub const ACCESS: &str = "dustdevil::access";
+
+/// What the log says of a peer that left before it was answered (nginx's number for it).
+pub(super) const LEFT: Status = match Status::new(499) {
+    Some(status) => status,
+    None => Status::BAD_REQUEST,
+};
 
 /// A limit that was hit. Each is told once.
 #[derive(Clone, Copy)]

@@ -16,7 +16,7 @@ use dustdevil_core::time::{Duration, Instant};
 
 use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent};
-use super::journal::Hit;
+use super::journal::{Hit, LEFT};
 use super::request::REQUEST_TIMEOUT;
 use super::stats::add;
 use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY};
@@ -98,7 +98,15 @@ where
                 self.common.warn(Hit::HandlerTime);
                 self.cut_short(answer, LATE);
             }
-            _ => self.close(token, Close::Abort),
+            Stage::Handling => {
+                // It was given some time to notice that its peer is gone.
+                if !entry.conn.borrow().send_started() {
+                    answer.status.set(LEFT);
+                }
+                self.log_request(answer, entry);
+                self.close(token, Close::Abort);
+            }
+            Stage::Flushing => self.close(token, Close::Abort),
         }
     }
 

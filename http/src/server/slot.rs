@@ -32,7 +32,7 @@ use dustdevil_core::time::Instant;
 
 use super::driver::Driver;
 use super::exchange::{Exchange, Fault, Sent, TOO_LARGE};
-use super::journal::Hit;
+use super::journal::{Hit, LEFT};
 use super::request::{ERROR_BYTES_MAX, Moved, Parsed, write_error};
 use super::stats::add;
 use super::tables::{Answer, Flushed, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT};
@@ -338,7 +338,12 @@ where
             }
             Err(Fault::Http(status)) => Reject { status, reason: "" },
             Err(Fault::Why(status, reason)) => Reject { status, reason },
-            Err(Fault::Gone) => return answer.gone.set(true),
+            Err(Fault::Gone) => {
+                if !started {
+                    answer.status.set(LEFT);
+                }
+                return answer.gone.set(true);
+            }
             Err(Fault::Send(error)) => {
                 log::error!("a response could not be sent: {error}");
                 UNSENDABLE
@@ -356,6 +361,7 @@ where
     /// Appends an error response to the out buffer.
     pub(super) fn answer_error(&self, answer: &Answer<'_>, entry: &HeadEntry<'_>, reject: Reject) {
         let conn = &mut *entry.conn.borrow_mut();
+        answer.status.set(reject.status);
         if reject.status.code() >= 500 {
             conn.close_after();
         }
@@ -378,7 +384,6 @@ where
             return conn.close_after();
         };
         answer.rejected.set(None);
-        answer.status.set(reject.status);
         out.end += len;
         if !whole {
             answer.gone.set(true);
@@ -431,12 +436,7 @@ where
                 Parsed::More => {
                     // The usual end: everything that arrived is answered.
                     match self.flush(token, answer) {
-                        Flushed::All => {
-                            self.release(token, answer, entry);
-                            if yields && unread {
-                                self.reactor.requeue(token);
-                            }
-                        }
+                        Flushed::All => self.release(token, answer, entry),
                         Flushed::Blocked => self.pause(answer, entry, true),
                         Flushed::Gone => self.close(token, Close::Graceful),
                     }

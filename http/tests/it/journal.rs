@@ -72,6 +72,20 @@ fn each_request_leaves_a_line() {
     assert!((40.0..45.0).contains(&slow), "{slow}");
 }
 
+/// One that left is told of as well: its handler notices, or is ended after the grace.
+#[test]
+fn a_peer_that_left_before_its_answer_has_no_status() {
+    let scene = Scene::calm();
+    for path in ["/watch/30000", "/slow/30000"] {
+        let script = Script::new("leaves").send(&get(path)).wait(ms(500)).reset();
+        scene.script(ms(0), script);
+    }
+    let lines = lines(&scene, Level::Debug, ACCESS);
+    let left = |path: &str| lines.iter().filter(|line| line.starts_with(path)).count();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(left("499 GET /slow/30000 "), 1, "{lines:?}");
+}
+
 #[test]
 fn a_limit_that_is_hit_is_told_once() {
     let mut scene = Scene::calm();

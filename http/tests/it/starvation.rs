@@ -165,3 +165,25 @@ fn who_waits_for_a_slot_too_long_gets_503() {
     assert!(took >= ms(5_000), "{took:?}");
     assert_eq!(scene.finished(), 2);
 }
+
+/// One that asks for much in one go, and reads slowly, lets those who wait have its slot between
+/// two answers, and has the rest of its own afterwards.
+#[test]
+fn who_had_a_turn_yields_its_slot_and_is_not_forgotten() {
+    for seed in 0..40 {
+        let faults = Faults { window_bytes: (300, 300), ..Faults::NONE };
+        let mut scene = Scene::new(seed, faults);
+        scene.setup.capacity = Capacity { requests: 1, heads: 9, ..scene.setup.capacity };
+        let requests = (0..6).map(|n| match n % 2 {
+            0 => Request::big(500 + 40 * seed as usize),
+            _ => Request::get(&format!("/slow/{}", seed % 5), "slow"),
+        });
+        scene.client(ms(0), Plan { depth: 6, ..Plan::new("much", requests.collect()) });
+        for n in 0..4 {
+            let plan = Plan::new("a little", vec![Request::get("/plain", "simple")]);
+            scene.client(Duration::from_micros(200 + 300 * n), plan);
+        }
+        let report = scene.run();
+        assert_eq!((scene.finished(), report.stats.timed_out), (5, 0), "{seed}");
+    }
+}
