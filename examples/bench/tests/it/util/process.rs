@@ -97,7 +97,7 @@ impl Process {
         Ended { code, output: self.lines.iter().map(|line| line + "\n").collect(), errors }
     }
 
-    /// Asks it to end by SIGTERM, which has to give 0 and no complaint, but of limits that were hit.
+    /// Asks it to end by SIGTERM: that gives 0, and no complaint but of a limit that was hit.
     pub(crate) fn terminate(self) {
         self.signal(Signal::TERM);
         let ended = self.end();
