@@ -82,8 +82,8 @@ pub fn run(plan: &Plan, scripts: &[Script]) -> Report {
     Report { tally, visits, peak, before, after, rest: since.elapsed() }
 }
 
-/// Makes the server use everything it has, once: its tables are mapped memory that counts as
-/// resident only when it is touched, and that must not look like growth.
+/// Makes the server use everything it has, once: for one whose tables count as resident only when
+/// they are touched, which must not look like growth. `conformance` touches its own at start.
 pub fn warm_up(plan: &Plan) {
     let plan = Plan { time: WARM_UP, ..plan.clone() };
     for script in kind::warm_up() {

@@ -32,7 +32,7 @@ fn withstands(kind: &str) -> Report {
         time: Duration::from_secs(seconds),
         pause: PAUSE,
     };
-    attack::warm_up(&plan);
+
     let scripts = attack::scripts(kind).expect("an attack of this name");
     let report = attack::run(&plan, &scripts);
     println!("{kind}: {report}");
