@@ -1,12 +1,13 @@
 //! An application with everything that `bench` has no use for: bodies, streams, waits, panics.
 
-use std::io::Write;
+use std::io::Write as _;
 use std::time::Duration;
 
 use dustdevil_core::time;
 use dustdevil_http::{
     BodyOut, Exchange, Fault, HeadOut, MediaType, Method, Reply, Sent, Status, routes, text,
 };
+use embedded_io_async::{Read, Write};
 
 /// Pieces of `/pieces`.
 pub(crate) const PIECES: usize = 100;
@@ -53,13 +54,22 @@ async fn hello(_: &Workshop, x: Exchange<'_>) -> Result<Sent, Fault> {
 async fn echo(_: &Workshop, mut x: Exchange<'_>) -> Result<Sent, Fault> {
     let mut piece = [0; 256];
     // Read first: a peer that waits for `100 Continue` has to be told before the final head.
-    let mut length = x.body.read(&mut piece).await?;
+    let length = x.body.read(&mut piece).await?;
     let mut out = x.out.start(HeadOut::response(Status::OK)).await?;
-    while length > 0 {
-        out.write(piece.get(..length).unwrap_or_default()).await?;
-        length = x.body.read(&mut piece).await?;
-    }
+    out.write(piece.get(..length).unwrap_or_default()).await?;
+    pump(&mut x.body, &mut out).await?;
     out.end().await
+}
+
+/// What any code does with a reader and a writer, without knowing what they are.
+async fn pump<E>(from: &mut impl Read<Error = E>, to: &mut impl Write<Error = E>) -> Result<(), E> {
+    let mut piece = [0; 256];
+    loop {
+        match from.read(&mut piece).await? {
+            0 => return to.flush().await,
+            length => to.write_all(piece.get(..length).unwrap_or_default()).await?,
+        }
+    }
 }
 
 /// Says how many bytes the body has.
@@ -96,7 +106,10 @@ async fn refuse(_: &Workshop, x: Exchange<'_>) -> Result<Sent, Fault> {
 
 async fn big(_: &Workshop, x: Exchange<'_>) -> Result<Sent, Fault> {
     x.out
-        .reply(Reply::new(Status::OK).body(MediaType::new("application/octet-stream"), big_body()))
+        .reply(
+            Reply::new(Status::OK)
+                .static_body(MediaType::new("application/octet-stream"), big_body()),
+        )
         .await
 }
 
