@@ -3,7 +3,7 @@
 use dustdevil_core::time::Duration;
 use dustdevil_http::web::assets::{Asset, Variant};
 use dustdevil_http::{
-    BodyOut, Exchange, Fault, HeadOut, MediaType, Reply, Sent, Status, routes, text,
+    BodyOut, Exchange, Fault, HeadOut, MediaType, Part, Reply, Sent, Status, routes, text,
 };
 
 pub(super) struct App;
@@ -19,6 +19,7 @@ routes!(App {
     GET "/chunked" => chunked,
     GET "/deferred" => deferred,
     GET "/trailers" => trailers,
+    POST "/visit" => visit,
     GET "/status/{code}" => status,
     GET "/empty/{code}" => empty,
     GET "/fault/{code}" => fault,
@@ -104,6 +105,19 @@ async fn trailers(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
     let mut body = x.out.start(head).await?;
     body.write(b"body").await?;
     body.end_with(&[("X-Sum", b"7")]).await
+}
+
+/// Says what its body is made of.
+async fn visit(_: &App, mut x: Exchange<'_>) -> Result<Sent, Fault> {
+    let (mut data, mut trailers) = (String::new(), String::new());
+    let mut note = |part: Part<'_>| match part {
+        Part::Data(bytes) => data += &bytes.escape_ascii().to_string(),
+        Part::Trailer(name, value) => {
+            trailers += &format!("|{}={}", name.escape_ascii(), value.escape_ascii());
+        }
+    };
+    while x.body.visit(&mut note).await? > 0 {}
+    x.out.reply(text(&(data + &trailers))).await
 }
 
 /// The status that the path names.

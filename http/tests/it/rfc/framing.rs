@@ -380,6 +380,20 @@ fn is_chunk_line(line: &str) -> bool {
     dumped("Transfer-Encoding: chunked\r\n", &body).ends_with("|hello")
 }
 
+/// RFC 9112, 7.1.2: a handler that asks for them sees the trailer fields, once each, whatever the
+/// pieces that they came in.
+#[test]
+fn trailers_are_shown_to_who_asks() {
+    let head = "POST /visit HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let input = format!("{head}2\r\nhi\r\n4\r\n all\r\n0\r\nSum: 5\r\nX:\r\n\r\n");
+    for at in head.len()..input.len() {
+        let (first, second) = input.split_at(at);
+        let peer = script(first.as_bytes()).send(second.as_bytes()).wait(secs(1));
+        let told = play(peer, true);
+        assert!(told.ends_with("\r\n\r\nhi all|Sum=5|X="), "{at}: {told}");
+    }
+}
+
 /// RFC 9112, 7.1.2, and RFC 9110, 6.5.1: what stands in the trailer section is no header field,
 /// and frames nothing.
 #[test]
