@@ -22,7 +22,15 @@ use world::Setup;
 
 const CAPACITY: Capacity =
     Capacity { connections: 3, requests: 2, heads: 4, fields: FIELDS, ..Capacity::SMALL };
-const LIMITS: Limits = Limits { body_bytes_max: 3_000, server_name: "", ..Limits::DEFAULT };
+/// Who takes its time is not cut off here: then each whole request must be answered.
+const LIMITS: Limits = Limits {
+    body_bytes_max: 3_000,
+    head_ms: 300_000,
+    progress_ms: 300_000,
+    drain_ms: 300_000,
+    server_name: "",
+    ..Limits::DEFAULT
+};
 
 /// Bits of the first choice.
 const HARSH: u8 = 1;
