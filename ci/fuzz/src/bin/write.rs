@@ -214,7 +214,9 @@ fn answer(arguments: &mut Arguments<'_>) {
 }
 
 const EARLY: Status = Status::new(103).expect("a status");
-const LIMITS: Limits = Limits { body_bytes_max: u64::MAX, ..Limits::DEFAULT };
+/// What was written is read back, however long its trailer section.
+const LIMITS: Limits =
+    Limits { body_bytes_max: u64::MAX, trailer_bytes_max: u16::MAX, ..Limits::DEFAULT };
 
 /// Lets a server read what was asked.
 fn receive(conn: &mut Conn, asked: Asked, choice: u8) {
