@@ -181,6 +181,19 @@ fn a_body_that_nobody_reads_is_drained_up_to_a_limit() {
     }
 }
 
+/// The limit is for one body: what its slot moved before, in answers and bodies, does not count.
+#[test]
+fn what_was_moved_before_is_not_drained_again() {
+    let scene = Scene::calm();
+    let scripted = Script::new("much before").send(&get("/big/200000"));
+    let scripted = scripted.expect_bytes(200_000, secs(5)).send(&post("/ignore", 60_000));
+    let scripted = scripted.expect_contains(b"ignored", secs(1)).send(&vec![b'u'; 60_000]);
+    let record = scene.script(ms(0), scripted.send(GET).expect_contains(b"simple", secs(1)).fin());
+    let report = scene.run();
+    assert!(record.outcome().is_finished, "{:?}", record.outcome().ended);
+    assert_eq!(report.stats.requests, 3);
+}
+
 /// What a body's reader read too far belongs to the next request.
 #[test]
 fn the_next_request_may_stand_behind_a_long_body() {
