@@ -240,6 +240,9 @@ fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
+/// Bodies are passed on as they come, but to `/echo`, which answers early (413) while its client
+/// may still send: where nginx passed such a body on unbuffered, one run in three had a client that
+/// saw its connection end and no answer. Asked without nginx, each of them sees it.
 fn configuration(folder: &str, ports: [SocketAddr; 2], server: SocketAddr) -> String {
     let [one, two] = ports;
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -267,13 +270,14 @@ http {{
     }}
     server {{
         listen {two};
+        proxy_http_version 1.1;
+        proxy_set_header Connection \"\";
+        proxy_set_header Host $http_host;
+        proxy_buffering off;
+        location = /echo {{ proxy_pass http://kept; }}
         location / {{
             proxy_pass http://kept;
-            proxy_http_version 1.1;
-            proxy_set_header Connection \"\";
-            proxy_set_header Host $http_host;
             proxy_request_buffering off;
-            proxy_buffering off;
         }}
     }}
 }}
