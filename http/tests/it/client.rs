@@ -521,29 +521,32 @@ impl Client {
     }
 }
 
+impl Client {
+    fn on_connected(&mut self, end: &mut PeerEnd<'_>) {
+        self.is_connected = true;
+        self.progress_at = end.now();
+        add(&self.tally.connected);
+        if let Some(time) = self.plan.again_for.take() {
+            self.plan.again_until = Some(end.now() + time);
+        }
+        end.timer_in(self.plan.patience, DEADLINE);
+        for (time, id) in [(self.plan.cut_within, CUT), (self.plan.leaves_after, LEAVE)] {
+            if let Some(time) = time {
+                end.timer_in(time, id);
+            }
+        }
+        if let Some(gap_us) = self.plan.read_gap_us {
+            end.stop_reading(true);
+            end.timer_in(Duration::from_micros(gap_us), READ);
+        }
+    }
+}
+
 impl Peer for Client {
     fn on_event(&mut self, event: PeerEvent, end: &mut PeerEnd<'_>) {
         let (answered, since) = (self.answered, self.progress_at);
         match event {
-            PeerEvent::Connected => {
-                self.is_connected = true;
-                self.progress_at = end.now();
-                add(&self.tally.connected);
-                if let Some(time) = self.plan.again_for.take() {
-                    self.plan.again_until = Some(end.now() + time);
-                }
-                end.timer_in(self.plan.patience, DEADLINE);
-                let timers = [(self.plan.cut_within, CUT), (self.plan.leaves_after, LEAVE)];
-                for (time, id) in timers {
-                    if let Some(time) = time {
-                        end.timer_in(time, id);
-                    }
-                }
-                if let Some(gap_us) = self.plan.read_gap_us {
-                    end.stop_reading(true);
-                    end.timer_in(Duration::from_micros(gap_us), READ);
-                }
-            }
+            PeerEvent::Connected => self.on_connected(end),
             PeerEvent::Readable => self.receive(end),
             PeerEvent::Writable | PeerEvent::Timer(SEND) => {}
             PeerEvent::Timer(REST) => self.progress_at = end.now(),
