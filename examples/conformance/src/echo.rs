@@ -7,7 +7,7 @@
 //! Invariants: there is a buffer for each request in work, so that no body which fits one waits for
 //! anybody. For longer ones there are few: who needs one has sent a whole short buffer's worth, and
 //! waits for [`WAIT_FOR`] at most; who has had one for [`PATIENCE`] gives it to who waits, so that
-//! slow peers keep nothing from others. All are memory in use from the start on.
+//! slow peers keep nothing from others.
 
 use core::cell::Cell;
 
@@ -108,15 +108,6 @@ impl<'a> Waiter<'a> {
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
-    }
-}
-
-/// Writes to all of each buffer, so that nothing that a peer sends later makes the memory in use
-/// more. Each is lent while the others are fetched.
-pub(crate) fn touch(buffers: &BufPool<'_>) {
-    if let Some(mut buffer) = buffers.lease() {
-        buffer.fill(b'-');
-        touch(buffers);
     }
 }
 

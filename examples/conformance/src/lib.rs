@@ -58,18 +58,16 @@ pub struct App<'a> {
 }
 
 impl<'a> App<'a> {
-    /// An application that echoes bodies of up to `echo_bytes_max` bytes. Each of `buffers`, all of
-    /// which are free, is longer than that: the end of a body is then seen before it is full. There
-    /// is one for each request in work, or some are answered 503.
+    /// An application that echoes bodies of up to `echo_bytes_max` bytes. Each of `buffers` is
+    /// longer than that: the end of a body is then seen before it is full. There is one for each
+    /// request in work, or some are answered 503.
     pub fn new(buffers: &'a BufPool<'a>, echo_bytes_max: usize) -> Self {
-        echo::touch(buffers);
         Self { buffers, long: None, echo_bytes_max, board: None }
     }
 
     /// The same, which also echoes bodies of up to `echo_bytes_max` bytes: in `buffers` of that
     /// size, which may be few. Requests wait for one.
     pub fn with_long_echoes(mut self, buffers: &'a BufPool<'a>, echo_bytes_max: usize) -> Self {
-        echo::touch(buffers);
         self.long = Some(Long { buffers, waiting: Cell::new(0) });
         self.echo_bytes_max = echo_bytes_max;
         self
