@@ -76,7 +76,7 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// For Linux: 10,000 connections, 256 requests at once. About 10 MB of address space, of which
+    /// For Linux: 10,000 connections, 256 requests at once. About 13 MB of address space, of which
     /// what is used becomes memory.
     pub const DEFAULT: Self = Self {
         connections: 10_000,
@@ -180,7 +180,9 @@ pub struct Limits {
     pub progress_bytes_min: u32,
     /// What a peer is granted, in milliseconds, before others that wait may push it out: a
     /// connection that sends no request (for one that waits to be accepted), a slow body or
-    /// reader (for a request that waits for a slot).
+    /// reader (for a request that waits for a slot). The more wait for each slot the less it is, to
+    /// a tenth; peers that moved [`progress_bytes_min`](Self::progress_bytes_min) in proportion may
+    /// stay while they hold no more than a quarter of the slots.
     pub patience_ms: u32,
     /// Most of a body that the handler left unread and that is read and thrown away so that the
     /// connection can be used again. Beyond: it is closed.
