@@ -13,11 +13,20 @@
 //! | the boundary | [`poller`]: the contract of every world, written once |
 //! | the loop | [`reactor`], and [`handle`]: the same erased over its poller |
 //! | on top | [`stream`], [`tcp`], [`tasks`] |
+//! | between tasks | [`locks`], [`queues`], and [`waiters`], which both stand on |
+//! | loop services | [`callbacks`], [`periodic`], [`coroutine`], [`oneshot`] |
+//! | the guide | [`guide`]: Tornado's examples, and how they are written here |
 //! | a world | [`sim`], feature `sim`: deterministic, seeded, for tests on a host |
 //!
 //! `unsafe` stands in three modules: [`memory`] (cutting typed tables from zeroed words), [`wake`]
 //! (a `Waker` from a pointer into a static tree) and [`task`] (pinning futures in slots). Each runs
 //! under Miri, and the flags of `wake` under loom.
+//!
+//! What needs the world to open something, or its clock, is made from the reactor itself
+//! ([`tcp::TcpClient`], [`udp::UdpSocket`], [`periodic::PeriodicCallback`]), so that a program in
+//! which nobody makes one links nothing of it. What waits for time or sources is made from a
+//! [`handle::Handle`]; what tasks do among themselves ([`locks`], [`queues`], [`oneshot`],
+//! [`remote`]) from its memory alone, and runs on any executor.
 //!
 //! Features: `sim` adds the simulator and the reactor's own checks; it needs `std`, and changes
 //! nothing else.
@@ -48,6 +57,7 @@
 #[cfg(any(test, feature = "sim"))]
 extern crate std;
 
+pub mod full;
 pub mod handle;
 pub mod list;
 pub mod memory;

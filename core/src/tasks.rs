@@ -48,11 +48,11 @@
 
 use core::cell::{Cell, RefCell};
 use core::convert::Infallible;
-use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+pub use crate::full::Full;
 use crate::handle::Handle;
 use crate::list::Chained;
 use crate::memory::{Block, room};
@@ -95,23 +95,6 @@ pub struct TaskId {
     index: u32,
     generation: u32,
 }
-
-/// Refused, for there is no room; the value comes back.
-pub struct Full<T>(pub T);
-
-impl<T> fmt::Debug for Full<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Full(..)")
-    }
-}
-
-impl<T> fmt::Display for Full<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there is no room for another task")
-    }
-}
-
-impl<T> core::error::Error for Full<T> {}
 
 impl<'m, 'c, F: Future> Tasks<'m, 'c, F> {
     /// How many bytes `capacity` tasks take from a block.

@@ -15,7 +15,7 @@
 //! assert_eq!(start - Instant::from_micros(9), Duration::ZERO); // saturates
 //! ```
 
-use core::ops::{Add, AddAssign, Sub};
+use core::ops::{Add, AddAssign, Mul, Sub};
 
 use zerocopy::FromZeros;
 
@@ -149,6 +149,22 @@ impl Add for Duration {
     }
 }
 
+/// At most [`Duration::MAX`].
+impl Mul<u32> for Duration {
+    type Output = Self;
+    fn mul(self, times: u32) -> Self {
+        Self(self.0.saturating_mul(u64::from(times)))
+    }
+}
+
+/// Rounded up to whole microseconds, so that a wait is never cut short; at most [`Duration::MAX`].
+impl From<core::time::Duration> for Duration {
+    fn from(span: core::time::Duration) -> Self {
+        let micros = u64::from(span.subsec_nanos().div_ceil(1_000));
+        Self(span.as_secs().saturating_mul(1_000_000).saturating_add(micros))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +188,14 @@ mod tests {
         assert_eq!(Duration::from_secs(u64::MAX), Duration::MAX);
         assert_eq!(Duration::from_micros(1_001).as_millis_ceil(), 2);
         assert_eq!(Duration::from_micros(1_999).as_millis(), 1);
+        assert_eq!(Duration::from_secs(2) * 3, Duration::from_secs(6));
+        assert_eq!(Duration::MAX * 2, Duration::MAX);
+        for (std, ours) in [
+            (core::time::Duration::from_nanos(1), Duration::from_micros(1)),
+            (core::time::Duration::from_millis(1_500), Duration::from_micros(1_500_000)),
+            (core::time::Duration::MAX, Duration::MAX),
+        ] {
+            assert_eq!(Duration::from(std), ours);
+        }
     }
 }
