@@ -60,11 +60,13 @@ extern crate std;
 pub mod full;
 pub mod handle;
 pub mod list;
+pub mod locks;
 pub mod memory;
 pub mod metrics;
 mod operations;
 pub mod poller;
 pub mod pool;
+pub mod queues;
 pub mod reactor;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -75,6 +77,7 @@ pub mod task;
 pub mod tasks;
 pub mod tcp;
 pub mod time;
+pub mod waiters;
 pub mod wake;
 pub mod wheel;
 

@@ -2,6 +2,8 @@
 //!
 //! Every test that takes a seed is the same each time it runs. Under Miri there are fewer seeds.
 
+mod locks;
+mod queues;
 mod reactor;
 mod streams;
 mod tasks;
