@@ -68,6 +68,7 @@ pub mod poller;
 pub mod pool;
 pub mod queues;
 pub mod reactor;
+pub mod remote;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod slab;

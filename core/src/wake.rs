@@ -41,11 +41,21 @@
 //! stands raised is left alone follows too: its reader comes before its next clearing, hence before
 //! the poll, and its raiser is still on the way up or has been there.
 //!
+//! At a [`Bell`] the leaf itself is what one side writes: whoever waits hangs its waker, and
+//! whoever has something for it rings. The shape is once more that of parking:
+//!
+//! ```text
+//!   wait:  bell = leaf;  fence;  read data        ring:  data = 1;  fence;  read bell
+//! ```
+//!
+//! If the waiter's fence comes first, the ringer reads the leaf and raises it; if the ringer's
+//! does, the waiter reads the data and does not wait.
+//!
 //! The tests explore every interleaving with loom, and again with each single fence left out, which
 //! must lose a wake.
 //!
 //! Layer: above [`list`](crate::list) only. One of the three modules with `unsafe`: a [`Waker`] is
-//! a pointer to a leaf.
+//! a pointer to a leaf. [`remote`](crate::remote) and drivers of boards stand on [`Bell`].
 //!
 //! ```
 //! use dustdevil_core::wake::{WakeTree, Wakes};
@@ -75,7 +85,10 @@ use core::{
 
 use critical_section::Mutex;
 
+pub use self::bell::Bell;
 use crate::list::entry;
+
+mod bell;
 
 /// The most leaves a tree may have: a leaf's index is 16 bits wide.
 pub const LEAVES_MAX: usize = 1 << 16;
@@ -286,7 +299,7 @@ trait Tree {
 }
 
 /// The fences, by the two accesses they lie between. Each of the first four has its counterpart
-/// among the last four.
+/// among the next four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fence {
     DataLeaf,
@@ -297,6 +310,18 @@ enum Fence {
     GroupClearedLeaves,
     RootClearedGroups,
     ParkedRoot,
+    /// A bell's two: of who rings, and of who waits.
+    DataBell,
+    BellData,
+}
+
+/// A cell for a leaf. The shipped one is [`Bell`]; the tests have one that loom watches.
+trait Hook {
+    type Leaf: Copy + PartialEq;
+
+    fn get(&self) -> Self::Leaf;
+    fn put(&self, leaf: Self::Leaf);
+    fn fence(&self, at: Fence);
 }
 
 #[inline]
@@ -387,7 +412,27 @@ fn clear<T: Tree + ?Sized>(tree: &T) {
     tree.fence(Fence::ClearedPoll);
 }
 
-// --- The shipped tree. ---
+/// Hangs a leaf, and says what hung there. Whoever comes here looks at its data afterwards.
+#[inline]
+fn hang<H: Hook + ?Sized>(hook: &H, leaf: H::Leaf) -> H::Leaf {
+    let before = hook.get();
+    // A leaf that hangs there already was fenced when it was hung: whoever rings has seen it since,
+    // or has put its data in place before that fence.
+    if before != leaf {
+        hook.put(leaf);
+        hook.fence(Fence::BellData);
+    }
+    before
+}
+
+/// The leaf to raise, when the data are in place.
+#[inline]
+fn hung<H: Hook + ?Sized>(hook: &H) -> H::Leaf {
+    hook.fence(Fence::DataBell);
+    hook.get()
+}
+
+// --- What is shipped. ---
 
 /// Relaxed accesses, ordered by the fences alone.
 impl Flag for AtomicU8 {
@@ -486,12 +531,12 @@ mod interleavings {
         model::Builder,
         sync::{
             Notify,
-            atomic::{AtomicBool, AtomicU8, Ordering, fence},
+            atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence},
         },
         thread,
     };
 
-    use super::{Fence, Flag, Tree, clear, park, raise, take};
+    use super::{Fence, Flag, Hook, Tree, clear, hang, hung, park, raise, take};
 
     impl Flag for AtomicBool {
         fn is_set(&self) -> bool {
@@ -513,6 +558,8 @@ mod interleavings {
         PollsBeforeTaking,
         /// It waits without looking at the root again.
         ParksUnchecked,
+        /// Who waits looks at its data first and hangs its leaf afterwards.
+        LooksBeforeHanging,
     }
 
     struct Watched {
@@ -699,6 +746,86 @@ mod interleavings {
                 });
                 run(&tree, &mut |_| data.get() == 7);
             });
+        }
+    }
+
+    /// A bell that a task of `tree` waits at; leaf 0 stands for none.
+    struct WatchedBell {
+        hung: AtomicUsize,
+        tree: Watched,
+    }
+
+    impl Hook for WatchedBell {
+        type Leaf = usize;
+
+        fn get(&self) -> usize {
+            self.hung.load(Ordering::Relaxed)
+        }
+
+        fn put(&self, leaf: usize) {
+            self.hung.store(leaf, Ordering::Relaxed);
+        }
+
+        fn fence(&self, at: Fence) {
+            self.tree.fence(at);
+        }
+    }
+
+    /// Each sender puts its data in place and rings; whoever waits polls at these leaves, one after
+    /// the other, and stays at the last one until it has seen the data of all.
+    fn ring_for_a_task(senders: usize, leaves: &'static [usize], mistake: Mistake) {
+        let mut builder = Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(move || {
+            let tree = Watched::new(4, mistake);
+            let bell = Arc::new(WatchedBell { hung: AtomicUsize::new(0), tree });
+            let data: Vec<_> = (0..senders).map(|_| Arc::new(AtomicBool::new(false))).collect();
+            for mine in data.iter().cloned() {
+                let bell = bell.clone();
+                thread::spawn(move || {
+                    mine.store(true, Ordering::Relaxed);
+                    match hung(&*bell) {
+                        0 => {}
+                        leaf => raise(&bell.tree, leaf),
+                    }
+                });
+            }
+            let poll = |leaf| {
+                let is_there = || data.iter().all(|data| data.load(Ordering::Relaxed));
+                if mistake == Mistake::LooksBeforeHanging {
+                    let was_there = is_there();
+                    hang(&*bell, leaf);
+                    return was_there;
+                }
+                hang(&*bell, leaf);
+                is_there()
+            };
+            if leaves.iter().any(|&leaf| poll(leaf)) {
+                return;
+            }
+            let last = leaves[leaves.len() - 1];
+            run(&bell.tree, &mut |leaf| leaf == last && poll(leaf));
+        });
+    }
+
+    #[test]
+    fn no_ring_is_lost() {
+        for (senders, leaves) in [(1, &[3][..]), (2, &[3]), (1, &[1, 3]), (1, &[3, 3])] {
+            ring_for_a_task(senders, leaves, Mistake::None);
+        }
+    }
+
+    #[test]
+    fn each_mistake_loses_a_ring() {
+        for mistake in [
+            Mistake::Weak(Fence::DataBell),
+            Mistake::Weak(Fence::BellData),
+            Mistake::LooksBeforeHanging,
+        ] {
+            for leaves in [&[3][..], &[1, 3]] {
+                let found = failure(move || ring_for_a_task(1, leaves, mistake));
+                assert!(found.starts_with("deadlock"), "{mistake:?} {leaves:?}: {found:?}");
+            }
         }
     }
 

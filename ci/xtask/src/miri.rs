@@ -7,7 +7,7 @@ use crate::metadata;
 use crate::process::Run;
 
 /// Tests of these modules run: those with `unsafe`, and the tables that lie on top of them.
-const MODULES: &[&str] = &["memory", "wake", "task", "slab", "list", "pool"];
+const MODULES: &[&str] = &["memory", "wake", "task", "slab", "list", "pool", "remote"];
 
 /// Tests of what pins futures on top of them, in a reactor over the simulator: what was forgotten,
 /// and what a deadline ends.
