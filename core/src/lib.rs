@@ -57,13 +57,17 @@
 #[cfg(any(test, feature = "sim"))]
 extern crate std;
 
+pub mod callbacks;
+pub mod coroutine;
 pub mod full;
 pub mod handle;
 pub mod list;
 pub mod locks;
 pub mod memory;
 pub mod metrics;
+pub mod oneshot;
 mod operations;
+pub mod periodic;
 pub mod poller;
 pub mod pool;
 pub mod queues;

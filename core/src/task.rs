@@ -9,7 +9,7 @@
 //!
 //! Layer: above [`memory`](crate::memory); the reactor and the servers keep their tasks here. This
 //! is one of the three modules with `unsafe`, and has the only pin projections:
-//! [`Slots`], [`Either`] and [`Timeout`].
+//! [`Slots`], [`Either`], [`Timeout`] and [`Map`].
 //!
 //! ```
 //! use core::task::{Context, Poll, Waker};
@@ -249,6 +249,51 @@ impl<F: Future> Future for Timeout<'_, F> {
     }
 }
 
+/// A future and what is done with its output: how the futures of
+/// [`coroutine`](crate::coroutine) and [`oneshot`](crate::oneshot) are made of others.
+///
+/// Cancel-safe as far as the future in it is; dropped before it is ready, it calls nothing.
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Map<F, G> {
+    /// INVARIANT: pinned with the whole, hence never moved out.
+    future: F,
+    /// `None` once it was called.
+    then: Option<G>,
+}
+
+impl<F, G> Map<F, G> {
+    pub(crate) const fn new(future: F, then: G) -> Self {
+        Self { future, then: Some(then) }
+    }
+}
+
+impl<F: Future, G: FnOnce(F::Output) -> T, T> Future for Map<F, G> {
+    type Output = T;
+
+    /// # Panics
+    /// When it is polled after it was ready, if the future in it allows that.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        // SAFETY: nothing is moved out of the reference but `then`, which is never pinned; `future`
+        // is pinned again right below.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: `future` is pinned with the whole: this is the only access to it, there is no
+        // Drop impl, and `Map` is `Unpin` only where `F` is.
+        let future = unsafe { Pin::new_unchecked(&mut this.future) };
+        let output = ready!(future.poll(cx));
+        match this.then.take() {
+            Some(then) => Poll::Ready(then(output)),
+            None => polled_again(),
+        }
+    }
+}
+
+/// For every type of future.
+#[cold]
+#[inline(never)]
+fn polled_again() -> ! {
+    panic!("a future was polled after it was ready");
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -262,9 +307,9 @@ mod tests {
         ptr::{self, NonNull},
         task::{Context, Poll, Waker},
     };
-    use std::{boxed::Box, panic, panic::AssertUnwindSafe, vec, vec::Vec};
+    use std::{boxed::Box, panic, panic::AssertUnwindSafe, rc::Rc, vec, vec::Vec};
 
-    use super::Slots;
+    use super::{Map, Slots};
     use crate::memory::{Memory, Owned, SlotsLive};
 
     fn cx() -> Context<'static> {
@@ -513,6 +558,25 @@ mod tests {
             core::sync::atomic::AtomicPtr::new(ptr::null_mut());
         let first = list.0.get().map_or(ptr::null_mut(), NonNull::as_ptr);
         KEPT.store(first, core::sync::atomic::Ordering::Relaxed);
+    }
+
+    #[test]
+    fn a_mapped_future_stays_where_it_was_polled() {
+        let list = Waiters::default();
+        let mut mapped = Box::pin(Map::new(Waiter::new(&list), |()| "done"));
+        assert!(mapped.as_mut().poll(&mut cx()).is_pending());
+        assert_eq!(list.wake_all(), 1);
+        assert_eq!(mapped.as_mut().poll(&mut cx()), Poll::Ready("done"));
+        drop(mapped);
+        assert_eq!(list.wake_all(), 0);
+
+        // Dropped while it waits: what it would have called is dropped with it.
+        let held = Rc::new(());
+        let inside = held.clone();
+        let mut mapped = Box::pin(Map::new(Waiter::new(&list), move |()| drop(inside)));
+        assert!(mapped.as_mut().poll(&mut cx()).is_pending());
+        drop(mapped);
+        assert_eq!((list.wake_all(), Rc::strong_count(&held)), (0, 1));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Every test that takes a seed is the same each time it runs. Under Miri there are fewer seeds.
 
+mod coroutine;
 mod locks;
 mod queues;
 mod reactor;

@@ -48,7 +48,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         folder: "examples/",
-        normal: &["http"],
+        normal: &["http", "core"],
         linux: &["http", "std-shim", "core"],
         dev: &["http", "std-shim", "core"],
         third_party: None,
@@ -81,6 +81,7 @@ const RULES: &[Rule] = &[
         dev: &[],
         third_party: None,
     },
+    Rule { folder: "ci/tornado", normal: &["core"], linux: &[], dev: &[], third_party: None },
     Rule {
         folder: "ci/null-board",
         normal: &["examples/", "http", "core"],
@@ -93,6 +94,7 @@ const RULES: &[Rule] = &[
 /// Third parties of core, all `no_std` and without `alloc`.
 const CORE: &[&str] = &[
     "critical-section",
+    "embassy-futures",
     "embedded-io",
     "embedded-io-async",
     "heapless",
@@ -205,6 +207,7 @@ mod tests {
             ("http", "core", Kind::Normal),
             ("std-shim", "core", Kind::Normal),
             ("examples/hello", "http", Kind::Normal),
+            ("examples/echo", "core", Kind::Normal),
             ("examples/hello", "std-shim", Kind::Linux),
             ("boards/lm3s6965evb", "examples/hello", Kind::Normal),
             ("boards/lm3s6965evb", "boards/smoltcp", Kind::Normal),
