@@ -71,7 +71,9 @@ impl<'c> Handle<'c> {
         self.reactor.state().metrics.snapshot()
     }
 
-    /// Resolves `span` from now. Tornado: `gen.sleep`.
+    /// Resolves `span` from now. With [`Duration::ZERO`] it is ready at once and lets nobody else
+    /// run: that is [`yield_now`](crate::coroutine::yield_now), Tornado's `gen.sleep(0)`. Tornado:
+    /// `gen.sleep`.
     pub fn sleep(self, span: Duration) -> Sleep<'c> {
         self.sleep_until(self.now() + span)
     }
@@ -110,14 +112,6 @@ impl<'c> Handle<'c> {
     /// As there.
     pub fn listen(self, at: SocketAddr, backlog: u16) -> Result<Token, Error> {
         operations::listen(&self, at, backlog)
-    }
-
-    /// See [`Reactor::connect`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn connect(self, to: SocketAddr) -> Result<Token, Error> {
-        operations::connect(&self, to)
     }
 
     /// Accepts one connection as a source of no group; see [`Reactor::accept`].
@@ -169,6 +163,22 @@ impl<'c> Handle<'c> {
     /// The sticky bits of a source; none for a stale token.
     pub fn readiness(self, token: Token) -> Readiness {
         self.reactor.state().readiness(token)
+    }
+
+    /// Clears bits of a source that an attempt outside the poller has proved wrong, by a
+    /// `WouldBlock` of its own. A stale token does nothing.
+    pub fn disprove(self, token: Token, bits: Readiness) {
+        if let Some(source) = self.reactor.state().source(token) {
+            source.disprove(bits);
+        }
+    }
+
+    /// See [`Transport::set_nodelay`].
+    ///
+    /// # Errors
+    /// The poller's, or [`Error::STALE`].
+    pub fn set_nodelay(self, token: Token, on: bool) -> Result<(), Error> {
+        operations::set_nodelay(&self, token, on)
     }
 
     /// See [`Reactor::shutdown`].

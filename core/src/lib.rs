@@ -82,6 +82,7 @@ pub mod task;
 pub mod tasks;
 pub mod tcp;
 pub mod time;
+pub mod udp;
 pub mod waiters;
 pub mod wake;
 pub mod wheel;

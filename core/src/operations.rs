@@ -36,10 +36,10 @@ pub(crate) trait World {
     fn register(&mut self, io: Io, token: Token) -> Result<(), Error>;
     fn listen(&mut self, at: SocketAddr, backlog: u16) -> Result<Io, Error>;
     fn accept(&mut self, listener: Io) -> nb::Result<(Io, SocketAddr), Error>;
-    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error>;
     fn read(&mut self, io: Io, buf: &mut [u8]) -> nb::Result<usize, Error>;
     fn write(&mut self, io: Io, data: &[u8]) -> nb::Result<usize, Error>;
     fn write_vectored(&mut self, io: Io, head: &[u8], rest: &[u8]) -> nb::Result<usize, Error>;
+    fn set_nodelay(&mut self, io: Io, on: bool) -> Result<(), Error>;
     fn shutdown(&mut self, io: Io);
     fn close(&mut self, io: Io);
     fn abort(&mut self, io: Io);
@@ -66,10 +66,6 @@ impl<P: Transport> World for P {
         self.accept(listener)
     }
     #[inline]
-    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error> {
-        self.connect(to)
-    }
-    #[inline]
     fn read(&mut self, io: Io, buf: &mut [u8]) -> nb::Result<usize, Error> {
         self.read(io, buf)
     }
@@ -80,6 +76,10 @@ impl<P: Transport> World for P {
     #[inline]
     fn write_vectored(&mut self, io: Io, head: &[u8], rest: &[u8]) -> nb::Result<usize, Error> {
         self.write_vectored(io, head, rest)
+    }
+    #[inline]
+    fn set_nodelay(&mut self, io: Io, on: bool) -> Result<(), Error> {
+        self.set_nodelay(io, on)
     }
     #[inline]
     fn shutdown(&mut self, io: Io) {
@@ -132,13 +132,8 @@ pub(crate) fn listen(reach: &impl Reach, at: SocketAddr, backlog: u16) -> Result
     adopt(reach, io, Group::NONE)
 }
 
-pub(crate) fn connect(reach: &impl Reach, to: SocketAddr) -> Result<Token, Error> {
-    let io = reach.world().connect(to)?;
-    adopt(reach, io, Group::NONE)
-}
-
 /// Inserts what was just opened, and ends it if that fails.
-fn adopt(reach: &impl Reach, io: Io, group: Group) -> Result<Token, Error> {
+pub(crate) fn adopt(reach: &impl Reach, io: Io, group: Group) -> Result<Token, Error> {
     insert(reach, io, group).map_err(|refused| {
         reach.world().abort(io);
         match refused {
@@ -212,6 +207,11 @@ pub(crate) fn write<R: Reach>(
         Err(nb::Error::Other(_)) => {}
     }
     result
+}
+
+pub(crate) fn set_nodelay(reach: &impl Reach, token: Token, on: bool) -> Result<(), Error> {
+    let source = reach.state().source(token).ok_or(Error::STALE)?;
+    reach.world().set_nodelay(Io(source.io.get()), on)
 }
 
 pub(crate) fn shutdown(reach: &impl Reach, token: Token) {

@@ -17,8 +17,9 @@
 //! It need not report what was already reported and not disproved (edge-triggered is enough).
 //! A bit is disproved by `WouldBlock`, and [`Readiness::READ`] also by a short read on a transport
 //! that promises [`Transport::SHORT_READ_DRAINS`], unless [`Readiness::CLOSED`] is set: then there
-//! is an end to be read still. `CLOSED` and `GONE` are never spurious. A transport that refused
-//! [`Transport::write_whole`] with some room left reports `WRITE` again only when the room grew.
+//! is an end to be read still. `CLOSED` and `GONE` are never spurious, nor is `WRITE` of a
+//! connection that is still being made. A transport that refused [`Transport::write_whole`] with
+//! some room left reports `WRITE` again only when the room grew.
 //!
 //! **Ends.** `CLOSED` says that the peer will send no more (FIN) or that the connection is dead;
 //! `GONE` that it is dead (RST, or an error). Both set `READ` as well, and `GONE` sets all bits:
@@ -41,12 +42,22 @@
 //! [`Transport::abort`] sends RST and forgets. After either, the number may be used again, under a
 //! new token.
 //!
+//! **Datagrams.** A world may also have sockets for them ([`Datagram`]). Each is a source like the
+//! others, closed by [`Transport::close`] or [`Transport::abort`], which do the same here, and
+//! asked for its address by [`Transport::local`]; it has no peer and no end, so neither `CLOSED`
+//! nor `GONE` is reported of it. `READ` says that one may be waiting, `WRITE` that there may be
+//! room for one, and only `WouldBlock` disproves them: a short read has not emptied it, whatever
+//! [`Transport::SHORT_READ_DRAINS`] says of streams. A datagram is sent and received whole, once at
+//! the most in this world's care, and may be lost, repeated or overtaken on its way; one that finds
+//! the receiver's buffer full is lost. What the network says of a datagram that was sent (ICMP) is
+//! not reported: a socket that serves many must not fail for the sake of one of them.
+//!
 //! **Non-blocking calls** speak [`nb`] here and nowhere above: `WouldBlock` is not an error.
 //!
 //! Layer: stands on [`time`](crate::time) and [`wake`](crate::wake); the reactor stands on it.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::ops::{BitOr, BitOrAssign};
 
 use embedded_io::ErrorKind;
@@ -311,11 +322,13 @@ pub trait Transport: Poller {
     fn accept(&mut self, listener: Io) -> nb::Result<(Io, SocketAddr), Error>;
 
     /// Starts to connect; `WRITE` says that it is established, `GONE` that it failed (the next
-    /// read or write tells why).
+    /// read or write tells why). It connects from `from`, of which an unspecified address or a port
+    /// 0 is the world's to choose, as all of it is without.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfMemory`] and what the world refuses at once.
-    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error>;
+    /// [`ErrorKind::OutOfMemory`]; [`ErrorKind::AddrNotAvailable`] and [`ErrorKind::AddrInUse`] of
+    /// `from`, and what else the world refuses at once.
+    fn connect(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> Result<Io, Error>;
 
     /// Reads up to `buf.len()` bytes; `Ok(0)` is the end of input (`buf` is never empty).
     ///
@@ -357,6 +370,17 @@ pub trait Transport: Poller {
         Ok(taken + self.write(io, rest).unwrap_or(0))
     }
 
+    /// Lets what is written leave at once (`true`), or wait for more while there is unacknowledged
+    /// data (Nagle's algorithm, RFC 9293, 3.7.4). A connection begins with the former. A world that
+    /// never waits has nothing to switch.
+    ///
+    /// # Errors
+    /// The world's own: the connection is dead.
+    fn set_nodelay(&mut self, io: Io, on: bool) -> Result<(), Error> {
+        let _ = (io, on);
+        Ok(())
+    }
+
     /// Sends FIN after what was written; reading goes on.
     fn shutdown(&mut self, io: Io);
 
@@ -378,6 +402,51 @@ pub trait Transport: Poller {
     /// [`Error::UNSUPPORTED`] unless the transport is one that speaks TLS.
     fn start_tls(&mut self, io: Io) -> Result<(), Error> {
         let _ = io;
+        Err(Error::UNSUPPORTED)
+    }
+}
+
+/// A world with datagrams. See "Datagrams" in the [module's contract](self).
+pub trait Datagram: Transport {
+    /// A socket at `at`; at port 0, one of the world's choice.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AddrInUse`], [`ErrorKind::AddrNotAvailable`], [`ErrorKind::OutOfMemory`].
+    fn bind(&mut self, at: SocketAddr) -> Result<Io, Error>;
+
+    /// Takes the next datagram: its beginning into `buf`, and the length of the whole and its
+    /// sender as the answer. A length above `buf.len()` says that the rest of it is lost; 0 is a
+    /// datagram without bytes, and no end.
+    ///
+    /// # Errors
+    /// The world's own: the socket can no longer be used.
+    fn recv_from(&mut self, io: Io, buf: &mut [u8]) -> nb::Result<(usize, SocketAddr), Error>;
+
+    /// Sends `data`, which may be empty, as one datagram, or nothing of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`]: `data` is longer than a datagram there can be, or `to` is no
+    /// address that one can be sent to. What the world refuses at once: there is no way to `to`,
+    /// say. The socket can be used further.
+    fn send_to(&mut self, io: Io, data: &[u8], to: SocketAddr) -> nb::Result<(), Error>;
+
+    /// Receives from now on also what is sent to the multicast group `group`, until
+    /// [`leave`](Self::leave) or the socket's end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`]: `group` is none, or of another family than the socket.
+    /// [`ErrorKind::OutOfMemory`]; [`Error::UNSUPPORTED`] where there are no groups.
+    fn join(&mut self, io: Io, group: IpAddr) -> Result<(), Error> {
+        let _ = (io, group);
+        Err(Error::UNSUPPORTED)
+    }
+
+    /// Takes a [`join`](Self::join) back.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AddrNotAvailable`]: the socket is not in `group`. [`Error::UNSUPPORTED`].
+    fn leave(&mut self, io: Io, group: IpAddr) -> Result<(), Error> {
+        let _ = (io, group);
         Err(Error::UNSUPPORTED)
     }
 }

@@ -30,12 +30,14 @@ use core::net::SocketAddr;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
+use crate::handle::Handle;
 use crate::memory::Block;
 use crate::metrics::Metrics;
 use crate::operations::{self, Reach};
 use crate::poller::{Error, Event, Interest, Io, Readiness, Token, Transport};
 use crate::state::{self, State};
-use crate::time::Instant;
+use crate::task::TimedOut;
+use crate::time::{Duration, Instant};
 use crate::wake::WakeTree;
 
 /// How much of everything a reactor has room for: a value, never a type parameter.
@@ -54,7 +56,8 @@ pub struct Capacity {
     /// [`Reactor::group`] answers `None`.
     pub tasks: usize,
     /// Futures that wait for one source at once ([`Reactor::poll_io`]). Full: the waiter is polled
-    /// again in every turn; it costs turns, and loses nothing.
+    /// again in every turn; it costs turns, and loses nothing. Who waits for a lock or a queue
+    /// waits in that one's own table, and takes none of these.
     pub waiters: usize,
 }
 
@@ -126,7 +129,7 @@ impl core::error::Error for InsertError {}
 
 /// One thread's event loop over the poller `P`: Tornado's `IOLoop`.
 ///
-/// Shared as `&Reactor`; what needs no `P` goes through a [`Handle`](crate::handle::Handle).
+/// Shared as `&Reactor`; what needs no `P` goes through a [`Handle`].
 pub struct Reactor<'m, P> {
     poller: RefCell<P>,
     pub(crate) state: State<'m>,
@@ -199,12 +202,15 @@ impl<'m, P: Transport> Reactor<'m, P> {
         operations::listen(self, at, backlog)
     }
 
-    /// Starts to connect: the connection is a source of no group, ready to write once established.
+    /// Starts to connect to `to`, from an address of its own (`from`) or of the world's choice: the
+    /// connection is a source of no group, ready to write once established. What most want is
+    /// [`TcpClient`](crate::tcp::TcpClient).
     ///
     /// # Errors
     /// The poller's, or [`embedded_io::ErrorKind::OutOfMemory`] when the table is full.
-    pub fn connect(&self, to: SocketAddr) -> Result<Token, Error> {
-        operations::connect(self, to)
+    pub fn connect(&self, to: SocketAddr, from: Option<SocketAddr>) -> Result<Token, Error> {
+        let io = self.world().connect(to, from)?;
+        operations::adopt(self, io, Group::NONE)
     }
 
     /// Accepts one connection from a listener, into `group`.
@@ -389,7 +395,8 @@ impl<'m, P: Transport> Reactor<'m, P> {
         self.park(until);
     }
 
-    /// Runs until `main` is done and returns what it gave. Tornado: `IOLoop.run_sync`.
+    /// Runs until `main` is done and returns what it gave. Tornado: `IOLoop.run_sync` without a
+    /// timeout, `IOLoop.start`.
     ///
     /// # Panics
     /// When the poller fails: there is no world left.
@@ -416,6 +423,23 @@ impl<'m, P: Transport> Reactor<'m, P> {
             }
             self.park(None);
         }
+    }
+
+    /// Runs until `main` is done, but no longer than `timeout`: then `main` is dropped where it
+    /// stands. With [`Duration::ZERO`] it is polled once. Takes one timer. Tornado:
+    /// `IOLoop.run_sync(func, timeout)`.
+    ///
+    /// # Errors
+    /// [`TimedOut`].
+    ///
+    /// # Panics
+    /// When the poller fails: there is no world left.
+    // Inlined, as `run`.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub fn run_sync<F: Future>(&self, timeout: Duration, main: F) -> Result<F::Output, TimedOut> {
+        // By the clock and not by the last turn's: the reactor may have stood still since.
+        let at = self.world().now().max(self.now()) + timeout;
+        self.run(Handle::from(self).timeout_at(at, main))
     }
 
     #[cfg_attr(target_os = "none", inline(never))]

@@ -66,15 +66,19 @@ use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
+#[cfg(doc)]
 use embedded_io::ErrorKind;
 
+pub use self::client::{Connect, ConnectAny, HEAD_START, TcpClient};
 use crate::handle::{Handle, Sleep, Stopping};
 use crate::memory::Block;
-use crate::poller::{Error, Interest, Readiness, Token};
+use crate::poller::{Error, Interest, Token};
 use crate::reactor::Close;
 use crate::stream::RawStream;
 use crate::tasks::Tasks;
 use crate::time::Duration;
+
+mod client;
 
 /// Connections accepted in a row before others have their turn: 16.
 const ACCEPTS_IN_ROW_MAX: u32 = 16;
@@ -247,57 +251,6 @@ impl<'c> Future for Accept<'_, 'c> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.listener.poll_accept(cx)
-    }
-}
-
-/// Opens connections. Tornado: `TCPClient`; names are resolved elsewhere.
-pub struct TcpClient;
-
-impl TcpClient {
-    /// Connects to `to`. It has no deadline but the world's (minutes, on Linux): use
-    /// [`Handle::timeout`].
-    ///
-    /// Cancel-safe: dropping it closes the connection that was being made.
-    ///
-    /// # Errors
-    /// [`ErrorKind::ConnectionRefused`], [`ErrorKind::ConnectionReset`] and what else the world
-    /// says; [`ErrorKind::OutOfMemory`] when the reactor's sources or the world's handles are used
-    /// up. A connection that a spurious event makes look established tells of it at its first read
-    /// or write.
-    pub const fn connect(handle: Handle<'_>, to: SocketAddr) -> Connect<'_> {
-        Connect { handle, to, tcp: None }
-    }
-}
-
-/// See [`TcpClient::connect`].
-#[must_use = "nothing is connected unless this is awaited"]
-pub struct Connect<'c> {
-    handle: Handle<'c>,
-    to: SocketAddr,
-    /// The connection that is being made.
-    tcp: Option<Tcp<'c>>,
-}
-
-impl<'c> Future for Connect<'c> {
-    type Output = Result<Tcp<'c>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let tcp = match self.tcp.take() {
-            Some(tcp) => tcp,
-            None => Tcp::from_token(self.handle, self.handle.connect(self.to)?),
-        };
-        if tcp.poll_ready(Interest::Write, cx).is_pending() {
-            self.tcp = Some(tcp);
-            return Poll::Pending;
-        }
-        if !self.handle.readiness(tcp.token).intersects(Readiness::GONE) {
-            return Poll::Ready(Ok(tcp));
-        }
-        // Dead: a read tells why.
-        Poll::Ready(Err(match tcp.try_read(&mut [0]) {
-            Err(nb::Error::Other(error)) => error,
-            Ok(_) | Err(nb::Error::WouldBlock) => Error::new(ErrorKind::ConnectionReset),
-        }))
     }
 }
 

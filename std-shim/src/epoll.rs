@@ -31,6 +31,9 @@
 //! a response thus pays for not knowing whether the peer has more to say. Dropping the poller
 //! closes what still lingers.
 //!
+//! Sockets that were made elsewhere can be adopted ([`Epoll::adopt_stream`]); other descriptors
+//! stay their owner's and are only watched, see [`watch`](crate::watch).
+//!
 //! Layer: stands on rustix, [`linger`](crate::linger) and [`unpark`](crate::unpark).
 //!
 //! ```
@@ -76,6 +79,9 @@ use crate::linger::LINGER;
 use crate::linger::Lingering;
 use crate::socket::{self, error};
 use crate::unpark::Doorbell;
+
+mod datagram;
+pub(crate) mod guest;
 
 /// How many events one poll takes from the kernel at most; the rest waits for the next.
 pub const EVENTS_PER_POLL_MAX: usize = 256;
@@ -243,7 +249,7 @@ impl Clock for Epoll {
 
 impl Poller for Epoll {
     fn register(&mut self, io: Io, token: Token) -> Result<(), Error> {
-        let (descriptor, state) = self.table.entry(io).ok_or(Error::STALE)?;
+        let Some((descriptor, state)) = self.table.entry(io) else { return guest::register(io) };
         let flags = if state.is(State::LISTENER) {
             EventFlags::IN | EventFlags::ET
         } else {
@@ -321,8 +327,8 @@ impl Transport for Epoll {
         Err(nb::Error::Other(Error::new(ErrorKind::Interrupted)))
     }
 
-    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error> {
-        let connection = self.with_resources(|| socket::connecting(to))?;
+    fn connect(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> Result<Io, Error> {
+        let connection = self.with_resources(|| socket::connecting(to, from))?;
         self.table.insert(connection, State::NEW)
     }
 
@@ -363,6 +369,11 @@ impl Transport for Epoll {
             let mut nothing = SendAncillaryBuffer::default();
             rustix::net::sendmsg(connection, &parts, &mut nothing, SendFlags::NOSIGNAL)
         })
+    }
+
+    fn set_nodelay(&mut self, io: Io, on: bool) -> Result<(), Error> {
+        let connection = self.table.get(io).ok_or(Error::STALE)?;
+        sockopt::set_tcp_nodelay(connection, on).map_err(error)
     }
 
     fn shutdown(&mut self, io: Io) {

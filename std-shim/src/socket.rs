@@ -69,10 +69,15 @@ pub(crate) fn died_while_waiting(errno: Errno) -> bool {
 /// from its port. With `share_port`, other sockets of this user that say so too may have the port.
 pub(crate) fn bound(at: SocketAddr, share_port: bool) -> Result<OwnedFd, Errno> {
     let socket = stream(at)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    sockopt::set_socket_reuseport(&socket, share_port)?;
-    rustix::net::bind(&socket, &at)?;
+    bind(&socket, at, share_port)?;
     Ok(socket)
+}
+
+/// Binds a socket as [`bound`] does.
+pub(crate) fn bind(socket: &OwnedFd, at: SocketAddr, share_port: bool) -> Result<(), Errno> {
+    sockopt::set_socket_reuseaddr(socket, true)?;
+    sockopt::set_socket_reuseport(socket, share_port)?;
+    rustix::net::bind(socket, &at)
 }
 
 /// Bytes that the kernel takes for a peer beyond those that are on their way to it.
@@ -86,16 +91,26 @@ const UNSENT_BYTES_MAX: u32 = 64 * 1024;
 /// cannot be sent yet, by inheritance.
 pub(crate) fn listening(at: SocketAddr, backlog: u16, share_port: bool) -> Result<OwnedFd, Errno> {
     let socket = bound(at, share_port)?;
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    // rustix has no name for it. It only saves memory, so a kernel that refuses is no obstacle.
-    let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-    rustix::net::listen(&socket, i32::from(backlog))?;
+    listen(&socket, backlog)?;
     Ok(socket)
 }
 
-/// A socket on its way to `to`, with Nagle's algorithm off.
-pub(crate) fn connecting(to: SocketAddr) -> Result<OwnedFd, Errno> {
-    let socket = stream(to)?;
+/// Makes a bound socket listen as [`listening`] does.
+pub(crate) fn listen(socket: &OwnedFd, backlog: u16) -> Result<(), Errno> {
+    sockopt::set_tcp_nodelay(socket, true)?;
+    // rustix has no name for it. It only saves memory, so a kernel that refuses is no obstacle.
+    let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+    rustix::net::listen(socket, i32::from(backlog))
+}
+
+/// A socket on its way to `to`, from `from` as far as that says something, with Nagle's algorithm
+/// off.
+pub(crate) fn connecting(to: SocketAddr, from: Option<SocketAddr>) -> Result<OwnedFd, Errno> {
+    let socket = match from {
+        None => stream(to)?,
+        Some(from) if from.is_ipv4() != to.is_ipv4() => return Err(Errno::ADDRNOTAVAIL),
+        Some(from) => bound(from, false)?,
+    };
     sockopt::set_tcp_nodelay(&socket, true)?;
     match rustix::net::connect(&socket, &to) {
         // A signal does not stop what was started (connect(2)).
@@ -104,7 +119,8 @@ pub(crate) fn connecting(to: SocketAddr) -> Result<OwnedFd, Errno> {
     }
 }
 
-fn stream(family_of: SocketAddr) -> Result<OwnedFd, Errno> {
+/// A stream socket of the family of `family_of`.
+pub(crate) fn stream(family_of: SocketAddr) -> Result<OwnedFd, Errno> {
     let family = if family_of.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     rustix::net::socket_with(family, SocketType::STREAM, FLAGS, Some(ipproto::TCP))
 }

@@ -67,6 +67,12 @@ impl Address {
         now != before
     }
 
+    /// Whether a DHCP server is asked for it.
+    #[cfg(all(feature = "dhcp", feature = "udp"))]
+    pub(crate) const fn is_lent(&self) -> bool {
+        self.lease.is_some()
+    }
+
     /// Nobody else changes a known address.
     #[cfg(not(feature = "dhcp"))]
     pub(crate) fn refresh(&mut self, _: &mut Interface, _: &mut SocketSet<'_>) -> bool {

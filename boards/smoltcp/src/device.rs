@@ -65,6 +65,12 @@ impl<'m, N: Nic> Device<'m, N> {
     pub(crate) fn is_answerable(kind: Kind, len: usize) -> bool {
         kind != Kind::Other || len <= ECHO_BYTES_MAX
     }
+
+    /// The same of a datagram that nobody receives: it is answered with an error that quotes it.
+    #[cfg(feature = "udp")]
+    pub(crate) const fn is_refusable(len: usize) -> bool {
+        len <= ECHO_BYTES_MAX
+    }
 }
 
 impl<N: Nic> phy::Device for Device<'_, N> {

@@ -12,6 +12,10 @@
 //! - **budgets and an exact wait**: a flood cannot keep the reactor from its turn, and a board
 //!   sleeps until a frame, a deadline or a wake, whichever is first.
 //!
+//! Connections that this side opens and, with the feature `udp`, sockets for datagrams
+//! ([`Datagram`](dustdevil_core::poller::Datagram)) have shares of their own: a listener under
+//! attack takes none of them.
+//!
 //! Layer: stands on `dustdevil_core` and smoltcp, whose types stay in here; board packages stand on
 //! it. No allocation: tables are cut from the [`Block`](dustdevil_core::memory::Block) that
 //! [`Net::new`] is given, of [`Capacity::bytes`] bytes.
@@ -22,13 +26,14 @@
 //! | [`capacity`] | how many sockets, how large |
 //! | [`net`] | the poll loop and the transport's calls |
 //! | `slot` | what becomes of a socket from listening to free again |
+//! | `mailbox` | a socket for datagrams |
 //! | `hold` | connection requests that wait for a socket |
 //! | `segment` | what is read in a frame before smoltcp sees it |
 //! | `device` | one frame buffer as smoltcp's device |
 //! | `address` | the own address: known, or lent by DHCP |
 //!
-//! Features: `dhcp`, `ping` (answers ICMP echo requests), `embassy` (an adapter for drivers of the
-//! `embassy-net-driver` family).
+//! Features: `dhcp`; `udp` (sockets for datagrams); `ping` (answers ICMP echo requests); `embassy`
+//! (an adapter for drivers of the `embassy-net-driver` family).
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -39,11 +44,13 @@ mod device;
 #[cfg(feature = "embassy")]
 pub mod embassy;
 mod hold;
+#[cfg(feature = "udp")]
+mod mailbox;
 pub mod net;
 pub mod nic;
 mod segment;
 mod slot;
 
-pub use capacity::{Addressing, Capacity};
+pub use capacity::{Addressing, Capacity, Udp};
 pub use net::Net;
 pub use nic::{FRAME_BYTES_MAX, Nic, Park};

@@ -15,8 +15,10 @@
 //! - Egress, the dear part, runs once for all writes since the last time, not after each.
 //! - Slots are looked at only after something could have changed them.
 //!
-//! Layer: the top of this crate; `pool` and `transport` are parts of it.
+//! Layer: the top of this crate; `pool`, `transport` and `datagrams` are parts of it.
 
+#[cfg(feature = "udp")]
+mod datagrams;
 mod pool;
 mod transport;
 
@@ -35,12 +37,17 @@ use crate::address::Address;
 use crate::capacity::{Addressing, Capacity, EXTRA_SOCKETS};
 use crate::device::{BUFFER_BYTES, Device};
 use crate::hold::{HELD_MAX, Held, Hold};
+#[cfg(feature = "udp")]
+use crate::mailbox::Mailbox;
 use crate::nic::{Nic, Park};
 use crate::segment::{self, Kind};
 use crate::slot::{Slot, State};
 use pool::Listener;
 
+pub use crate::capacity::DATAGRAM_BYTES_MAX;
 pub use crate::hold::{HELD_BYTES_MAX, HELD_FOR, HELD_MAX as REQUESTS_HELD_MAX};
+#[cfg(feature = "udp")]
+pub use crate::mailbox::UNREACHABLE;
 pub use crate::slot::{CLOSE, CLOSE_PRESSED, CONNECT, HALF_OPEN, HALF_OPEN_PRESSED, LINGER};
 pub use pool::LISTENERS_MAX;
 
@@ -70,6 +77,8 @@ struct Stack<'m> {
     sockets: SocketSet<'m>,
     /// One for each socket: those that listen come first.
     slots: &'m mut [Slot],
+    #[cfg(feature = "udp")]
+    mailboxes: &'m mut [Mailbox],
     hold: Hold<'m>,
     listeners: [Listener; LISTENERS_MAX],
     address: Address,
@@ -179,6 +188,10 @@ impl<'m, N: Nic, P: Park> Net<'m, N, P> {
                     }
                 }
                 Kind::Withdrawal(flow) => self.stack.hold.forget(flow),
+                #[cfg(feature = "udp")]
+                Kind::Datagram(port) if self.stack.receives(port) => {}
+                #[cfg(feature = "udp")]
+                Kind::Datagram(_) if !Device::<N>::is_refusable(len) => continue,
                 _ if !Device::<N>::is_answerable(kind, len) => continue,
                 _ => {}
             }
@@ -272,13 +285,15 @@ impl<'m> Stack<'m> {
         seed: u64,
         now: Instant,
     ) -> Self {
-        let storage =
-            memory.fill(capacity.sockets() + EXTRA_SOCKETS, |_| SocketStorage::<'m>::EMPTY);
+        let sockets_max = capacity.sockets() + capacity.udp.sockets + EXTRA_SOCKETS;
+        let storage = memory.fill(sockets_max, |_| SocketStorage::<'m>::EMPTY);
         let mut sockets = SocketSet::new(storage);
         let slots = memory.fill(capacity.sockets(), |_| Slot::new(SocketHandle::default()));
         for slot in slots.iter_mut() {
             slot.handle = add_socket(&mut sockets, memory, capacity);
         }
+        #[cfg(feature = "udp")]
+        let mailboxes = datagrams::add_all(&mut sockets, memory, capacity.udp);
         let held = memory.fill(HELD_MAX, |_| Held::EMPTY);
         let hardware = device.nic.address();
         let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(hardware)));
@@ -289,6 +304,8 @@ impl<'m> Stack<'m> {
             interface,
             sockets,
             slots,
+            #[cfg(feature = "udp")]
+            mailboxes,
             hold: Hold::new(held),
             listeners: [const { Listener::NONE }; LISTENERS_MAX],
             address,
@@ -334,6 +351,8 @@ impl<'m> Stack<'m> {
                 break;
             }
         }
+        #[cfg(feature = "udp")]
+        self.look_for_room();
         self.refresh_address();
         self.stack_due <= self.now
     }

@@ -49,6 +49,9 @@ pub(crate) enum Kind {
     Withdrawal(Flow),
     /// Another TCP segment.
     Segment,
+    /// A datagram to this port.
+    #[cfg(feature = "udp")]
+    Datagram(u16),
     /// From a DHCP server to its client.
     Lease,
     /// Anything else.
@@ -69,6 +72,12 @@ fn parse(frame: &[u8]) -> Option<Kind> {
     let payload = packet.get(usize::from(ip[0] & 15) * 4..)?;
     if ip[9] == PROTOCOL_UDP && payload.starts_with(&DHCP_PORTS) {
         return Some(Kind::Lease);
+    }
+    #[cfg(feature = "udp")]
+    if ip[9] == PROTOCOL_UDP {
+        let udp: &[u8; 8] = payload.first_chunk()?;
+        let port = u16::from_be_bytes([udp[2], udp[3]]);
+        return Some(Kind::Datagram(port));
     }
     let tcp: &[u8; 14] = payload.first_chunk().filter(|_| ip[9] == PROTOCOL_TCP)?;
     let flags = tcp[13] & (FIN | SYN | RST | ACK);
@@ -143,13 +152,27 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "udp")]
+    #[test]
+    fn a_datagram_is_known_by_its_port() {
+        for (words, port) in [(5, 80), (6, 7), (15, 65_535)] {
+            let (mut bytes, len) = frame(words, 0);
+            bytes[14 + 9] = PROTOCOL_UDP;
+            bytes[len - 20..len - 16].copy_from_slice(&[0, 7, (port >> 8) as u8, port as u8]);
+            assert_eq!(kind(&bytes[..len - 12]), Kind::Datagram(port));
+            assert_eq!(kind(&bytes[..len - 13]), Kind::Other, "its header is cut short");
+            bytes[len - 20..len - 16].copy_from_slice(&DHCP_PORTS);
+            assert_eq!(kind(&bytes[..len]), Kind::Lease);
+        }
+    }
+
     #[test]
     fn what_is_cut_short_or_no_ipv4_is_something_else() {
         let (bytes, _) = frame(5, SYN);
         for len in 0..14 + 20 + 14 {
             assert_eq!(kind(&bytes[..len]), Kind::Other, "{len} bytes");
         }
-        for (at, value) in [(12, 0x86), (14, 0x65), (14 + 9, 17)] {
+        for (at, value) in [(12, 0x86), (14, 0x65), (14 + 9, 2)] {
             let (mut bytes, len) = frame(5, SYN);
             bytes[at] = value;
             assert_eq!(kind(&bytes[..len]), Kind::Other, "byte {at}");

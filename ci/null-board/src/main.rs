@@ -100,8 +100,8 @@ impl Transport for Null {
         nothing()
     }
 
-    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error> {
-        black_box(to);
+    fn connect(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> Result<Io, Error> {
+        black_box((to, from));
         black_box(Err(Error::UNSUPPORTED))
     }
 

@@ -3,13 +3,42 @@
 //!
 //! Layer: stands on [`state`](super::state); peers and the transport both come down to this.
 
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use embedded_io::ErrorKind;
 
-use super::link::{Fin, Owner, Side, Status};
+use super::link::{End, Fin, Link, Owner, Side, Status};
 use super::peer::PeerEvent;
 use super::state::{Call, Happening, State, note};
 
 impl State {
+    /// Makes a connection whose opener is `owner`, from `from` as far as that says something; its
+    /// SYN leaves after `delay_us`.
+    pub(super) fn add_link(
+        &mut self,
+        owner: Owner,
+        to: SocketAddr,
+        from: Option<SocketAddr>,
+        delay_us: u64,
+    ) -> u32 {
+        self.links_made += 1;
+        let (id, faults) = (self.links_made, self.faults.clone());
+        let latency_us = self.rng.range(faults.latency_us.0, faults.latency_us.1).max(1);
+        let mut window = || {
+            let (least, most) = faults.window_bytes;
+            self.rng.range(least as u64, most as u64).max(1) as usize
+        };
+        let opener = End::new(owner, opener_address(id, to, from), window());
+        let acceptor = End::new(Owner::Nobody, to, window());
+        self.links.insert(id, Link { ends: [opener, acceptor], latency_us });
+        self.after(delay_us.saturating_add(latency_us), Happening::Syn { link: id, attempt: 0 });
+        if self.rng.hits(faults.reset_permille) {
+            let after_us = self.rng.range(faults.reset_after_us.0, faults.reset_after_us.1);
+            self.after(delay_us.saturating_add(after_us), Happening::Sever { link: id });
+        }
+        id
+    }
+
     /// Sends what the window has room for, cut into segments; returns how much that was.
     pub(super) fn send(&mut self, id: u32, from: Side, data: &[u8]) -> usize {
         let Some(link) = self.links.get_mut(&id) else { return 0 };
@@ -173,4 +202,24 @@ impl State {
             }
         }
     }
+}
+
+/// The address of whoever opens link `id`: its own for each, so that nobody is mistaken, but for
+/// what `from` chooses of it.
+fn opener_address(id: u32, to: SocketAddr, from: Option<SocketAddr>) -> SocketAddr {
+    let [_, high, middle, low] = id.to_be_bytes();
+    let port = 49_152 + (id % 16_384) as u16;
+    let mut own: SocketAddr = match to {
+        SocketAddr::V4(_) => (Ipv4Addr::new(10, high, middle, low), port).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::from(0xfd00_u128 << 112 | u128::from(id)), port).into(),
+    };
+    if let Some(from) = from {
+        if !from.ip().is_unspecified() {
+            own.set_ip(from.ip());
+        }
+        if from.port() != 0 {
+            own.set_port(from.port());
+        }
+    }
+    own
 }

@@ -11,6 +11,7 @@
 //! | delays | `latency_us`, `jitter_us`, `late_event_permille`, `lose_syn_permille` |
 //! | resets, and ends at any byte | `reset_permille`, `reset_eats_unread_permille`; the peers |
 //! | full windows | `window_bytes`, down to a single one; peers that stop reading |
+//! | datagrams | `lose_datagram_permille`, `repeat_datagram_permille`, `datagrams_max` |
 //! | nothing left | `handles_max`, `accept_fail_permille`; small tables above |
 //! | clocks | `clock_jump_permille`, `clock_back_permille`, `stall_permille`, `turn_us`, \
 //!   `deadline_unit_us`, `interrupt_permille` |
@@ -95,8 +96,17 @@ pub struct Faults {
     pub lose_syn_permille: u16,
     /// An accept that fails with `OutOfMemory`; the connection still waits.
     pub accept_fail_permille: u16,
-    /// Most connections that the reactor's side can hold; beyond, accept and connect fail.
+    /// Most connections and sockets that the reactor's side can hold; beyond, accept, connect and
+    /// bind fail.
     pub handles_max: usize,
+    /// A datagram that is lost. Each has a delay of its own, drawn from `latency_us` and
+    /// `jitter_us`, so that they overtake one another.
+    pub lose_datagram_permille: u16,
+    /// A datagram that arrives twice.
+    pub repeat_datagram_permille: u16,
+    /// Datagrams that a socket holds of those it received, and of those it sends; one more of the
+    /// former is lost, of the latter would block.
+    pub datagrams_max: usize,
     /// How long a closed connection's FIN waits for the peer's before the rest is forgotten.
     pub linger_us: u64,
     /// **Breaks the contract**: an event that is never reported. Proves that a checker would see.
@@ -137,6 +147,9 @@ impl Faults {
         lose_syn_permille: 0,
         accept_fail_permille: 0,
         handles_max: usize::MAX,
+        lose_datagram_permille: 0,
+        repeat_datagram_permille: 0,
+        datagrams_max: 64,
         linger_us: 60_000_000,
         drop_event_permille: 0,
     };
@@ -171,6 +184,9 @@ impl Faults {
             lose_syn_permille: 100,
             accept_fail_permille: 100,
             handles_max: usize::MAX,
+            lose_datagram_permille: 150,
+            repeat_datagram_permille: 100,
+            datagrams_max: 4,
             linger_us: 2_000_000,
             ..Self::NONE
         }
@@ -208,6 +224,7 @@ impl Faults {
         }
         faults.reset_after_us = harsh.reset_after_us;
         choose!(repeated_event_permille, split_event_permille, spurious_wake_permille);
+        choose!(lose_datagram_permille, repeat_datagram_permille, datagrams_max);
         faults
     }
 

@@ -119,6 +119,8 @@ pub(super) struct End {
     pub(super) stopped: bool,
     /// A peer that was told of the FIN.
     pub(super) fin_told: bool,
+    /// What its owner said last about waiting for more to send.
+    pub(super) nodelay: bool,
 }
 
 impl End {
@@ -131,6 +133,7 @@ impl End {
             blocked: false,
             stopped: false,
             fin_told: false,
+            nodelay: true,
         }
     }
 }

@@ -53,6 +53,7 @@
 //! ```
 
 mod calls;
+mod datagrams;
 mod faults;
 mod link;
 mod peer;
@@ -69,6 +70,7 @@ use core::cell::Cell;
 use std::boxed::Box;
 use std::thread_local;
 
+pub use datagrams::DatagramEnd;
 pub use faults::Faults;
 pub use peer::{Peer, PeerEnd, PeerEvent};
 pub use rng::Rng;

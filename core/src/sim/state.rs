@@ -15,8 +15,9 @@ use std::vec::Vec;
 
 use embedded_io::ErrorKind;
 
+use super::datagrams::{Letter, Mailbox};
 use super::faults::Faults;
-use super::link::{ACCEPTOR, End, Fin, Link, OPENER, Owner, Side, Status};
+use super::link::{ACCEPTOR, Fin, Link, OPENER, Owner, Side, Status};
 use super::peer::{Peer, PeerEvent};
 use super::rng::Rng;
 use super::trace::Trace;
@@ -51,6 +52,10 @@ pub(super) enum Happening {
     Timer { peer: u32, link: u32, side: Side, id: u32 },
     /// An event that was held back.
     Report { token: Token, ready: Readiness },
+    /// A datagram arrives.
+    Datagram(Letter),
+    /// One of this socket's has left it.
+    DatagramLeft { at: SocketAddr },
     /// What a test asked for.
     Action(Box<dyn FnOnce()>),
 }
@@ -59,6 +64,7 @@ pub(super) enum Happening {
 pub(super) enum Call {
     Peer { peer: u32, link: u32, side: Side, event: PeerEvent },
     MakePeer { at: SocketAddr, link: u32 },
+    DatagramPeer { at: SocketAddr, letter: Letter },
     Action(Box<dyn FnOnce()>),
 }
 
@@ -67,6 +73,7 @@ pub(super) enum Call {
 pub(super) enum Kind {
     Listener(SocketAddr),
     End(u32, Side),
+    Socket(SocketAddr),
 }
 
 #[derive(Debug)]
@@ -100,9 +107,10 @@ pub(super) struct State {
     pub(super) trace: Trace,
     pub(super) sources: Vec<Option<Source>>,
     pub(super) links: BTreeMap<u32, Link>,
-    links_made: u32,
+    pub(super) links_made: u32,
     pub(super) listeners: BTreeMap<SocketAddr, Listener>,
     pub(super) factories: BTreeMap<SocketAddr, Option<Factory>>,
+    pub(super) mailboxes: BTreeMap<SocketAddr, Mailbox>,
     pub(super) peers: BTreeMap<u32, Box<dyn Peer>>,
     peers_made: u32,
     /// The peer that is being called and therefore not among the others.
@@ -144,6 +152,7 @@ impl State {
             links_made: 0,
             listeners: BTreeMap::new(),
             factories: BTreeMap::new(),
+            mailboxes: BTreeMap::new(),
             peers: BTreeMap::new(),
             peers_made: 0,
             peer_out: None,
@@ -202,6 +211,8 @@ impl State {
                 self.calls.push_back(Call::Peer { peer, link, side, event: PeerEvent::Timer(id) });
             }
             Happening::Report { token, ready } => self.ready.push_back((token, ready)),
+            Happening::Datagram(letter) => self.datagram_arrives(letter),
+            Happening::DatagramLeft { at } => self.datagram_left(at),
             Happening::Action(action) => self.calls.push_back(Call::Action(action)),
         }
         true
@@ -377,6 +388,7 @@ impl State {
                 Some(Listener::Io { queue, .. }) if !queue.is_empty() => Readiness::READ,
                 _ => Readiness::NONE,
             },
+            Kind::Socket(at) => self.mailbox_readiness(at),
             Kind::End(link, side) => {
                 let Some(link) = self.links.get(&link) else { return Readiness::NONE };
                 let (end, input) = (&link.ends[side], &link.ends[1 - side].out);
@@ -414,12 +426,15 @@ impl State {
         if ready.intersects(Readiness::CLOSED) {
             ready |= Readiness::READ;
         }
+        // Of one that was never established, `WRITE` alone would say that it is.
+        let is_known = source.reported.intersects(Readiness::WRITE);
+        let may_split = is_known || !ready.intersects(Readiness::GONE);
         source.reported |= ready;
-        self.report(token, ready);
+        self.report(token, ready, may_split);
     }
 
-    fn report(&mut self, token: Token, ready: Readiness) {
-        if self.rng.hits(self.faults.split_event_permille) {
+    fn report(&mut self, token: Token, ready: Readiness, may_split: bool) {
+        if self.rng.hits(self.faults.split_event_permille) && may_split {
             self.report_parts(token, ready);
         }
         self.report_whole(token, ready);
@@ -501,7 +516,8 @@ impl State {
         if self.rng.hits(self.faults.spurious_event_permille) && !self.sources.is_empty() {
             let at = self.rng.index(self.sources.len());
             let ready = Readiness::from_bits(self.rng.range(1, 3) as u8);
-            if let Some(Source { token: Some(token), .. }) = self.sources[at] {
+            if let Some(Source { token: Some(token), kind, .. }) = self.sources[at] {
+                let ready = if self.is_opening(kind) { Readiness::READ } else { ready };
                 self.ready.push_back((token, ready));
             }
         }
@@ -542,7 +558,15 @@ impl State {
     }
 
     pub(super) fn handles(&self) -> usize {
-        self.sources.iter().flatten().filter(|source| matches!(source.kind, Kind::End(..))).count()
+        let is_listener = |source: &&Source| matches!(source.kind, Kind::Listener(_));
+        self.sources.iter().flatten().count()
+            - self.sources.iter().flatten().filter(is_listener).count()
+    }
+
+    /// Whether a source is a connection that is still being made.
+    fn is_opening(&self, kind: Kind) -> bool {
+        let Kind::End(link, side) = kind else { return false };
+        self.links.get(&link).is_some_and(|link| link.ends[side].status == Status::Opening)
     }
 
     /// The listener that answers for `to`: at that very address, or at any address of that port.
@@ -552,26 +576,6 @@ impl State {
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         [to, SocketAddr::new(any, to.port())].into_iter().find(|at| self.listeners.contains_key(at))
-    }
-
-    /// Makes a connection whose opener is `owner`; its SYN leaves after `delay_us`.
-    pub(super) fn add_link(&mut self, owner: Owner, to: SocketAddr, delay_us: u64) -> u32 {
-        self.links_made += 1;
-        let (id, faults) = (self.links_made, self.faults.clone());
-        let latency_us = self.rng.range(faults.latency_us.0, faults.latency_us.1).max(1);
-        let mut window = || {
-            let (least, most) = faults.window_bytes;
-            self.rng.range(least as u64, most as u64).max(1) as usize
-        };
-        let opener = End::new(owner, opener_address(id, to), window());
-        let acceptor = End::new(Owner::Nobody, to, window());
-        self.links.insert(id, Link { ends: [opener, acceptor], latency_us });
-        self.after(delay_us.saturating_add(latency_us), Happening::Syn { link: id, attempt: 0 });
-        if self.rng.hits(faults.reset_permille) {
-            let after_us = self.rng.range(faults.reset_after_us.0, faults.reset_after_us.1);
-            self.after(delay_us.saturating_add(after_us), Happening::Sever { link: id });
-        }
-        id
     }
 
     pub(super) const fn next_peer(&mut self) -> u32 {
@@ -585,15 +589,5 @@ impl State {
             self.links.remove(&id);
             note!(self, "link {id}: over");
         }
-    }
-}
-
-/// The address of whoever opens link `id`: its own for each, so that nobody is mistaken.
-fn opener_address(id: u32, to: SocketAddr) -> SocketAddr {
-    let [_, high, middle, low] = id.to_be_bytes();
-    let port = 49_152 + (id % 16_384) as u16;
-    match to {
-        SocketAddr::V4(_) => (Ipv4Addr::new(10, high, middle, low), port).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::from(0xfd00_u128 << 112 | u128::from(id)), port).into(),
     }
 }

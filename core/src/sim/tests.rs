@@ -362,7 +362,7 @@ fn closing_lingers_and_aborting_resets() {
         assert!(abort || outcome.received == b"answer");
         assert_eq!((world.open().lingering, world.open().peers), (0, 0));
         // The number is free at once, for the next.
-        assert_eq!(sim.connect(at()), Ok(io));
+        assert_eq!(sim.connect(at(), None), Ok(io));
         sim.abort(io);
         sim.close(listener);
     }
@@ -401,7 +401,7 @@ fn connections_go_both_ways() {
     let (world, mut sim, listener) = quiet_world();
     let echo: SocketAddr = SocketAddr::from(([10, 0, 0, 2], 7));
     world.listen_peer(echo, || Script::new("p").expect_contains(b"hi", SECOND).send(b"yo"));
-    let out = sim.connect(echo).unwrap();
+    let out = sim.connect(echo, None).unwrap();
     sim.register(out, token(2)).unwrap();
     assert_eq!(sim.write(out, b"hi"), Err(nb::Error::WouldBlock));
     assert_eq!(events(&mut sim, SECOND), [(2, "w".to_string())]);
@@ -415,13 +415,13 @@ fn connections_go_both_ways() {
     assert_eq!(events(&mut sim, SECOND), [(2, "r".to_string())]);
 
     // Two sources of one reactor, and then nobody at all.
-    let near = sim.connect(at()).unwrap();
+    let near = sim.connect(at(), None).unwrap();
     sim.register(near, token(3)).unwrap();
     assert_eq!(events(&mut sim, SECOND), [(1, "r".to_string())]);
     let far = accept(&mut sim, listener, 4);
     assert_eq!(sim.peer(far), sim.local(near));
     sim.close(far);
-    let nowhere = sim.connect(SocketAddr::from(([10, 0, 0, 3], 1))).unwrap();
+    let nowhere = sim.connect(SocketAddr::from(([10, 0, 0, 3], 1)), None).unwrap();
     sim.register(nowhere, token(5)).unwrap();
     let mut seen = Vec::new();
     for _ in 0..4 {
@@ -666,7 +666,7 @@ fn handles_run_out_and_come_back() {
     let io = accept(&mut sim, listener, 2);
     let exhausted = nb::Error::Other(Error::new(ErrorKind::OutOfMemory));
     assert_eq!(sim.accept(listener).err(), Some(exhausted));
-    assert_eq!(sim.connect(at()), Err(Error::new(ErrorKind::OutOfMemory)));
+    assert_eq!(sim.connect(at(), None), Err(Error::new(ErrorKind::OutOfMemory)));
     sim.close(io);
     accept(&mut sim, listener, 3);
 }

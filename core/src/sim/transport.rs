@@ -19,7 +19,7 @@ use crate::time::{Clock, Instant};
 use crate::wake::WakeTree;
 
 /// Where ports come from for a listener that leaves the choice.
-const PORT_CHOSEN_FIRST: u16 = 40_000;
+pub(super) const PORT_CHOSEN_FIRST: u16 = 40_000;
 
 /// Every world begins at RFC 9110's example of a date: Sun, 06 Nov 1994 08:49:37 GMT.
 const UNIX_SECONDS_AT_START: u64 = 784_111_777;
@@ -28,7 +28,7 @@ const UNIX_SECONDS_AT_START: u64 = 784_111_777;
 /// [transport](Transport::SHORT_READ_DRAINS): `Sim` as epoll does, `Sim<false>` as smoltcp does.
 #[derive(Clone, Debug)]
 pub struct Sim<const SHORT_READ_DRAINS: bool = true> {
-    world: World,
+    pub(super) world: World,
 }
 
 impl<const SHORT_READ_DRAINS: bool> Sim<SHORT_READ_DRAINS> {
@@ -169,13 +169,22 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
         Ok((Io(io), peer))
     }
 
-    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error> {
+    fn connect(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> Result<Io, Error> {
+        if from.is_some_and(|from| from.is_ipv4() != to.is_ipv4()) {
+            return Err(Error::new(ErrorKind::AddrNotAvailable));
+        }
         let mut state = self.world.state();
         if state.handles() >= state.faults.handles_max {
             note!(state, "connect fails, no handle is left");
             return Err(Error::new(ErrorKind::OutOfMemory));
         }
-        let link = state.add_link(Owner::Nobody, to, 0);
+        let is_taken = |link: &Link| {
+            from.is_some_and(|from| link.ends[0].address == from) && link.ends[1].address == to
+        };
+        if state.links.values().any(is_taken) {
+            return Err(Error::new(ErrorKind::AddrInUse));
+        }
+        let link = state.add_link(Owner::Nobody, to, from, 0);
         let io = state.add_source(Kind::End(link, super::link::OPENER));
         state.link(link).ends[super::link::OPENER].owner = Owner::Io(io);
         note!(state, "io {io}: connects to {to} by link {link}");
@@ -239,6 +248,14 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
         Ok(taken + if all { self.write(io, rest).unwrap_or(0) } else { 0 })
     }
 
+    fn set_nodelay(&mut self, io: Io, on: bool) -> Result<(), Error> {
+        let mut state = self.world.state();
+        let (id, side) = state.end_of(io, "set_nodelay");
+        note!(state, "io {}: nodelay {on}", io.0);
+        state.link(id).ends[side].nodelay = on;
+        Ok(())
+    }
+
     fn shutdown(&mut self, io: Io) {
         let mut state = self.world.state();
         let (id, side) = state.end_of(io, "shutdown");
@@ -252,6 +269,7 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
         match state.remove_source(io.0).kind {
             Kind::Listener(at) => state.close_listener(at),
             Kind::End(id, side) => state.close_lingering(id, side),
+            Kind::Socket(at) => state.close_mailbox(at),
         }
     }
 
@@ -261,13 +279,14 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
         match state.remove_source(io.0).kind {
             Kind::Listener(at) => state.close_listener(at),
             Kind::End(id, side) => state.send_reset(id, side),
+            Kind::Socket(at) => state.close_mailbox(at),
         }
     }
 
     fn peer(&self, io: Io) -> Option<SocketAddr> {
         let mut state = self.world.state();
         match state.sources.get(io.0 as usize)?.as_ref()?.kind {
-            Kind::Listener(_) => None,
+            Kind::Listener(_) | Kind::Socket(_) => None,
             Kind::End(id, side) => Some(state.link(id).ends[1 - side].address),
         }
     }
@@ -275,14 +294,14 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
     fn local(&self, io: Io) -> Option<SocketAddr> {
         let mut state = self.world.state();
         match state.sources.get(io.0 as usize)?.as_ref()?.kind {
-            Kind::Listener(at) => Some(at),
+            Kind::Listener(at) | Kind::Socket(at) => Some(at),
             Kind::End(id, side) => Some(state.link(id).ends[side].address),
         }
     }
 }
 
 impl State {
-    fn kind_of(&self, io: Io, what: &str) -> Kind {
+    pub(super) fn kind_of(&self, io: Io, what: &str) -> Kind {
         match self.sources.get(io.0 as usize) {
             Some(Some(source)) => source.kind,
             _ => panic!("world {:#x}: {what} on io {}, which is not open", self.seed, io.0),
@@ -292,7 +311,7 @@ impl State {
     fn end_of(&self, io: Io, what: &str) -> (u32, Side) {
         match self.kind_of(io, what) {
             Kind::End(id, side) => (id, side),
-            Kind::Listener(_) => panic!("{what} on io {}, which listens", io.0),
+            kind => panic!("{what} on io {}, which is a {kind:?}", io.0),
         }
     }
 
@@ -300,12 +319,17 @@ impl State {
         self.links.get_mut(&id).expect("a link lives as long as an end is owned")
     }
 
-    fn refuses_for_no_reason(&mut self) -> bool {
+    pub(super) fn refuses_for_no_reason(&mut self) -> bool {
         self.rng.hits(self.faults.would_block_permille)
     }
 
     /// Says that an operation would block. If that is not so, an event will follow.
-    fn would_block<T>(&mut self, io: Io, bit: Readiness, what: &str) -> nb::Result<T, Error> {
+    pub(super) fn would_block<T>(
+        &mut self,
+        io: Io,
+        bit: Readiness,
+        what: &str,
+    ) -> nb::Result<T, Error> {
         note!(self, "io {}: {what} would block", io.0);
         self.disprove(io.0, bit);
         self.touch(io.0);

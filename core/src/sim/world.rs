@@ -73,6 +73,8 @@ pub struct Open {
     pub connections: usize,
     /// Listeners that the reactor's side holds.
     pub listeners: usize,
+    /// Sockets for datagrams that the reactor's side holds.
+    pub sockets: usize,
     /// Connections that the reactor's side closed and whose other end is not done.
     pub lingering: usize,
     /// Peers that live, those included that connect later.
@@ -152,7 +154,7 @@ impl World {
         let mut state = self.state();
         let id = state.next_peer();
         state.peers.insert(id, Box::new(peer));
-        let link = state.add_link(Owner::Peer(id), to, delay.as_micros());
+        let link = state.add_link(Owner::Peer(id), to, None, delay.as_micros());
         note!(state, "link {link}: a peer connects to {to}");
         state.links[&link].ends[OPENER].address
     }
@@ -182,6 +184,15 @@ impl World {
         self.0.hooks.borrow_mut()[moment as usize] = Some(Box::new(hook));
     }
 
+    /// Whether what is written at the end with this address leaves at once
+    /// ([`Transport::set_nodelay`](crate::poller::Transport::set_nodelay)): only noted here, for
+    /// nothing ever waits. `None` without such an end.
+    pub fn nodelay(&self, own: SocketAddr) -> Option<bool> {
+        let state = self.state();
+        let mut ends = state.links.values().flat_map(|link| &link.ends);
+        ends.find(|end| end.address == own).map(|end| end.nodelay)
+    }
+
     // How it ends.
 
     /// Waits until nothing is left to happen: no peer will act, no byte is under way, and the
@@ -201,12 +212,12 @@ impl World {
     /// Counts what is not closed.
     pub fn open(&self) -> Open {
         let state = self.state();
-        let sources = state.sources.iter().flatten();
-        let connections = state.handles();
+        let kinds = || state.sources.iter().flatten().map(|source| source.kind);
         let is_lingering = |end: &super::link::End| end.owner == Owner::Lingering;
         Open {
-            connections,
-            listeners: sources.filter(|source| matches!(source.kind, Kind::Listener(_))).count(),
+            connections: kinds().filter(|kind| matches!(kind, Kind::End(..))).count(),
+            listeners: kinds().filter(|kind| matches!(kind, Kind::Listener(_))).count(),
+            sockets: kinds().filter(|kind| matches!(kind, Kind::Socket(_))).count(),
             lingering: state
                 .links
                 .values()
@@ -224,7 +235,7 @@ impl World {
     #[track_caller]
     pub fn assert_all_closed(&self) {
         let open = self.open();
-        if open.connections != 0 || open.listeners != 0 {
+        if open.connections + open.listeners + open.sockets != 0 {
             self.fail(format_args!("not everything is closed: {open:?}"));
         }
     }
@@ -414,6 +425,7 @@ impl World {
             match call {
                 Call::Action(action) => action(),
                 Call::MakePeer { at, link } => self.make_peer(at, link),
+                Call::DatagramPeer { at, letter } => self.call_datagram_peer(at, &letter),
                 Call::Peer { peer, link, side, event } => {
                     let Some(mut called) = self.state().peer_leaves(peer, link, side, event) else {
                         continue;

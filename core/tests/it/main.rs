@@ -2,10 +2,12 @@
 //!
 //! Every test that takes a seed is the same each time it runs. Under Miri there are fewer seeds.
 
+mod connecting;
 mod coroutine;
 mod locks;
 mod queues;
 mod reactor;
 mod streams;
 mod tasks;
+mod udp;
 mod util;

@@ -208,7 +208,7 @@ fn a_source_that_is_removed_while_queued_is_popped_by_nobody() {
         reactor.check();
         // Their places are still on the list, so they are not given out.
         let full = Error::new(ErrorKind::OutOfMemory);
-        assert_eq!(reactor.connect(at()), Err(full));
+        assert_eq!(reactor.connect(at(), None), Err(full));
         let popped = reactor.run(poll_fn(|cx| reactor.poll_ready(group, cx)));
         assert_eq!(popped, tokens[1]);
         let next = reactor.run(poll_fn(|cx| Poll::Ready(reactor.poll_ready(group, cx))));
@@ -216,7 +216,7 @@ fn a_source_that_is_removed_while_queued_is_popped_by_nobody() {
         let left = reactor.metrics().snapshot().sources;
         assert_eq!(left, 2, "the listener and the one that was popped");
         reactor.check();
-        let after = reactor.connect(at()).unwrap();
+        let after = reactor.connect(at(), None).unwrap();
         for token in [tokens[1], after, listener] {
             reactor.remove(token, Close::Abort);
         }

@@ -141,7 +141,7 @@ impl Transport for Still {
     fn accept(&mut self, _: Io) -> nb::Result<(Io, SocketAddr), Error> {
         Err(nb::Error::Other(Error::UNSUPPORTED))
     }
-    fn connect(&mut self, _: SocketAddr) -> Result<Io, Error> {
+    fn connect(&mut self, _: SocketAddr, _: Option<SocketAddr>) -> Result<Io, Error> {
         Err(Error::UNSUPPORTED)
     }
     fn read(&mut self, _: Io, _: &mut [u8]) -> nb::Result<usize, Error> {

@@ -335,8 +335,8 @@ macro_rules! delegate {
         fn accept(&mut self, listener: Io) -> nb::Result<(Io, SocketAddr), Error> {
             self.inner.accept(listener)
         }
-        fn connect(&mut self, to: SocketAddr) -> Result<Io, Error> {
-            self.inner.connect(to)
+        fn connect(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> Result<Io, Error> {
+            self.inner.connect(to, from)
         }
         fn shutdown(&mut self, io: Io) {
             self.inner.shutdown(io);
@@ -402,8 +402,8 @@ impl<P: Transport> Transport for Counted<P> {
             accepted => accepted,
         }
     }
-    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error> {
-        self.inner.connect(to)
+    fn connect(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> Result<Io, Error> {
+        self.inner.connect(to, from)
     }
     fn shutdown(&mut self, io: Io) {
         self.inner.shutdown(io);

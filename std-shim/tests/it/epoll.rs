@@ -217,7 +217,7 @@ fn accepted_connections_inherit_nodelay() {
 fn connect_reports_its_success_as_room_to_write() {
     let mut world = World::new();
     let listener = TcpListener::bind(LOOPBACK).unwrap();
-    let io = world.epoll.connect(listener.local_addr().unwrap()).unwrap();
+    let io = world.epoll.connect(listener.local_addr().unwrap(), None).unwrap();
     world.epoll.register(io, Token::from_u64(2)).unwrap();
     assert_eq!(world.poll(), [event(2, "w")]);
     let (mut peer, _) = listener.accept().unwrap();
@@ -232,7 +232,7 @@ fn connect_reports_its_success_as_room_to_write() {
 fn a_refused_connection_is_gone_and_the_next_read_tells_why() {
     let mut world = World::new();
     let nobody = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
-    let io = world.epoll.connect(nobody).unwrap();
+    let io = world.epoll.connect(nobody, None).unwrap();
     world.epoll.register(io, Token::from_u64(2)).unwrap();
     assert_eq!(world.poll(), [event(2, "rwcg")]);
     assert_eq!(kind(world.read(io, 1)), Some(ErrorKind::ConnectionRefused));

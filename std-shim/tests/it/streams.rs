@@ -83,7 +83,8 @@ fn a_client_connects_and_reads_lines() {
     let handle = Handle::from(&reactor);
     let talk = async {
         let mut buffer = [0; 64];
-        let mut stream = IoStream::new(TcpClient::connect(handle, at).await.unwrap(), &mut buffer);
+        let tcp = TcpClient::new(&reactor).connect(at).await.unwrap();
+        let mut stream = IoStream::new(tcp, &mut buffer);
         stream.write(b"hello\n").await.unwrap();
         assert_eq!(stream.read_until(b"\n", 64).await.unwrap(), b"you said: hello\n");
         assert!(stream.read_bytes(1).await.is_err(), "the peer has closed");

@@ -21,7 +21,7 @@ const CONNECTIONS: usize = match option_env!("DUSTDEVIL_CONNECTIONS") {
     },
 };
 const NET: net::Capacity =
-    net::Capacity { listening: CONNECTIONS, outgoing: 0, rx_bytes: 1024, tx_bytes: 1024 };
+    net::Capacity { listening: CONNECTIONS, rx_bytes: 1024, tx_bytes: 1024, ..net::Capacity::NONE };
 const SERVER: Capacity = Capacity {
     connections: CONNECTIONS,
     requests: 2,

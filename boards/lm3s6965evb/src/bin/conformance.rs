@@ -12,7 +12,7 @@ use dustdevil_http::{BufPool, Capacity, Limits, Server};
 use lm3s6965evb::{self as board, net};
 
 const NET: net::Capacity =
-    net::Capacity { listening: 4, outgoing: 0, rx_bytes: 2048, tx_bytes: 2048 };
+    net::Capacity { listening: 4, rx_bytes: 2048, tx_bytes: 2048, ..net::Capacity::NONE };
 const SERVER: Capacity = Capacity {
     connections: 4,
     requests: 2,

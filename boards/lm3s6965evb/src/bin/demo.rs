@@ -14,7 +14,7 @@ use lm3s6965evb::{self as board, Led, net};
 
 // Linux fills half of a window at most with one segment: a browser's head is to come in one.
 const NET: net::Capacity =
-    net::Capacity { listening: 6, outgoing: 0, rx_bytes: 2048, tx_bytes: 2048 };
+    net::Capacity { listening: 6, rx_bytes: 2048, tx_bytes: 2048, ..net::Capacity::NONE };
 // A browser's request to its own machine has up to 20 fields, and cookies of other servers there.
 const SERVER: Capacity = Capacity {
     connections: 6,

@@ -12,7 +12,7 @@ use hello::App;
 use lm3s6965evb::{self as board, net};
 
 const NET: net::Capacity =
-    net::Capacity { listening: 4, outgoing: 0, rx_bytes: 1024, tx_bytes: 1024 };
+    net::Capacity { listening: 4, rx_bytes: 1024, tx_bytes: 1024, ..net::Capacity::NONE };
 const SERVER: Capacity =
     Capacity { connections: 4, requests: 2, heads: 3, head_bytes: 1024, ..Capacity::SMALL };
 const REACTOR: reactor::Capacity = SERVER.reactor();

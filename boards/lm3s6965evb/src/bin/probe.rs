@@ -21,7 +21,7 @@ use dustdevil_smoltcp::Net;
 use lm3s6965evb::{self as board, Ethernet, SystemClock, net};
 
 const NET: net::Capacity =
-    net::Capacity { listening: 4, outgoing: 0, rx_bytes: 1024, tx_bytes: 1024 };
+    net::Capacity { listening: 4, rx_bytes: 1024, tx_bytes: 1024, ..net::Capacity::NONE };
 const SERVER: Capacity =
     Capacity { connections: 4, requests: 2, heads: 3, head_bytes: 1024, ..Capacity::SMALL };
 const REACTOR: reactor::Capacity = SERVER.reactor();

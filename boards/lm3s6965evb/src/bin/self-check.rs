@@ -14,7 +14,8 @@ use dustdevil_core::time::{Clock, Duration, Instant};
 use dustdevil_core::wake::Wakes;
 use lm3s6965evb::{self as board, net};
 
-const NET: net::Capacity = net::Capacity { listening: 1, outgoing: 0, rx_bytes: 64, tx_bytes: 64 };
+const NET: net::Capacity =
+    net::Capacity { listening: 1, rx_bytes: 64, tx_bytes: 64, ..net::Capacity::NONE };
 static NET_MEMORY: Memory<{ NET.bytes() }> = Memory::new();
 static WAKES: Wakes<1> = Wakes::new();
 

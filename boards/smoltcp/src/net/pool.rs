@@ -170,6 +170,8 @@ impl Stack<'_> {
         if self.hold.len() > 0 || self.news_at_listener {
             self.report_listeners(on_event);
         }
+        #[cfg(feature = "udp")]
+        self.look_at_mailboxes(on_event);
     }
 
     /// The socket of slot `index` is used again; whether it listens.
@@ -178,6 +180,7 @@ impl Stack<'_> {
         let slot = &mut self.slots[index];
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(slot.handle);
         socket.set_ack_delay(Some(ACK_DELAY));
+        socket.set_nagle_enabled(false);
         self.dirty = true;
         match port {
             Some(port) => slot.listen(socket, port),

@@ -34,8 +34,8 @@ impl<N: Nic, P: Park> Transport for Net<'_, N, P> {
         self.stack.accept(listener)
     }
 
-    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error> {
-        self.stack.connect(to)
+    fn connect(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> Result<Io, Error> {
+        self.stack.connect(to, from)
     }
 
     fn read(&mut self, io: Io, buf: &mut [u8]) -> nb::Result<usize, Error> {
@@ -50,18 +50,26 @@ impl<N: Nic, P: Park> Transport for Net<'_, N, P> {
         self.stack.write(io, data, data.len())
     }
 
+    fn set_nodelay(&mut self, io: Io, on: bool) -> Result<(), Error> {
+        let slot = self.stack.slots.get(io.0 as usize).ok_or(Error::STALE)?;
+        self.stack.sockets.get_mut::<tcp::Socket<'_>>(slot.handle).set_nagle_enabled(!on);
+        // What waited may leave now.
+        self.stack.dirty = true;
+        Ok(())
+    }
+
     fn shutdown(&mut self, io: Io) {
         self.stack.end(io, |slot, socket, _| slot.shutdown(socket));
     }
 
     fn close(&mut self, io: Io) {
-        if !self.stack.unlisten(io) {
+        if !self.stack.unbind(io) && !self.stack.unlisten(io) {
             self.stack.end(io, Slot::close);
         }
     }
 
     fn abort(&mut self, io: Io) {
-        if !self.stack.unlisten(io) {
+        if !self.stack.unbind(io) && !self.stack.unlisten(io) {
             self.stack.end(io, Slot::abort);
         }
     }
@@ -75,6 +83,9 @@ impl<N: Nic, P: Park> Transport for Net<'_, N, P> {
             let port = self.stack.listeners.get(listener)?.port;
             let address = self.address().unwrap_or(Ipv4Addr::UNSPECIFIED);
             return (port != 0).then_some((address, port).into());
+        }
+        if let Some(at) = self.stack.bound_at(io) {
+            return Some(at);
         }
         self.stack.socket(io)?.local_endpoint().map(socket_address)
     }
@@ -92,7 +103,7 @@ impl Stack<'_> {
             let listener = self.listeners.get_mut(index).ok_or(Error::STALE)?;
             (listener.token, listener.reported) = (Some(token), false);
             self.news_at_listener = true;
-        } else {
+        } else if !self.register_mailbox(io, token) {
             self.slots.get_mut(io.0 as usize).ok_or(Error::STALE)?.register(token);
         }
         Ok(())
@@ -162,15 +173,15 @@ impl Stack<'_> {
         Err(nb::Error::WouldBlock)
     }
 
-    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error> {
+    fn connect(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> Result<Io, Error> {
         let SocketAddr::V4(to) = to else { return Err(Error::UNSUPPORTED) };
         if !self.is_one_host(*to.ip()) {
             return Err(Error::new(ErrorKind::AddrNotAvailable));
         }
-        let from = self.listening;
-        let idle = self.slots[from..].iter().position(|slot| slot.state == State::Idle);
-        let index = from + idle.ok_or(Error::new(ErrorKind::OutOfMemory))?;
-        let port = self.unused_port();
+        let first = self.listening;
+        let idle = self.slots[first..].iter().position(|slot| slot.state == State::Idle);
+        let index = first + idle.ok_or(Error::new(ErrorKind::OutOfMemory))?;
+        let port = self.source_port(from)?;
         let slot = &mut self.slots[index];
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(slot.handle);
         let to = IpEndpoint::new(IpAddress::Ipv4(*to.ip()), to.port());
@@ -180,6 +191,30 @@ impl Stack<'_> {
         slot.connect(self.now);
         (self.dirty, self.changed) = (true, true);
         Ok(Io(index as u32))
+    }
+
+    /// The port to connect from: that of `from`, if it has one, and is an own address.
+    fn source_port(&mut self, from: Option<SocketAddr>) -> Result<u16, Error> {
+        let Some(from) = from else { return Ok(self.unused_port()) };
+        let own = self.interface.ipv4_addr().map(IpAddr::V4);
+        if !from.ip().is_unspecified() && own != Some(from.ip()) || !from.is_ipv4() {
+            return Err(Error::new(ErrorKind::AddrNotAvailable));
+        }
+        match from.port() {
+            0 => Ok(self.unused_port()),
+            port if self.is_used(port) => Err(Error::new(ErrorKind::AddrInUse)),
+            port => Ok(port),
+        }
+    }
+
+    /// Whether a listener or a connection has the port.
+    fn is_used(&self, port: u16) -> bool {
+        let has_port = |slot: &Slot| {
+            let socket = self.sockets.get::<tcp::Socket<'_>>(slot.handle);
+            socket.local_endpoint().is_some_and(|local| local.port == port)
+        };
+        self.listeners.iter().any(|listener| listener.port == port)
+            || self.slots.iter().any(has_port)
     }
 
     fn is_one_host(&self, ip: Ipv4Addr) -> bool {
@@ -255,20 +290,19 @@ impl Stack<'_> {
     /// A dynamic port that no socket uses.
     fn unused_port(&mut self) -> u16 {
         loop {
-            // Xorshift, as Marsaglia gives it for 32 bits: its period is all numbers but 0.
-            self.random ^= self.random << 13;
-            self.random ^= self.random >> 17;
-            self.random ^= self.random << 5;
-            let port = DYNAMIC_PORTS_FROM | (self.random >> 18) as u16;
-            let is_used = |slot: &Slot| {
-                let socket = self.sockets.get::<tcp::Socket<'_>>(slot.handle);
-                socket.local_endpoint().is_some_and(|local| local.port == port)
-            };
-            let is_listened = self.listeners.iter().any(|listener| listener.port == port);
-            if !is_listened && !self.slots.iter().any(is_used) {
+            let port = self.random_port();
+            if !self.is_used(port) {
                 return port;
             }
         }
+    }
+
+    pub(super) fn random_port(&mut self) -> u16 {
+        // Xorshift, as Marsaglia gives it for 32 bits: its period is all numbers but 0.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        DYNAMIC_PORTS_FROM | (self.random >> 18) as u16
     }
 
     /// Says in the log where connections are accepted, as something that can be clicked on.
@@ -291,7 +325,22 @@ fn listener_index(io: Io) -> Option<usize> {
     io.0.checked_sub(LISTENERS_FROM).map(|index| index as usize)
 }
 
-fn socket_address(endpoint: IpEndpoint) -> SocketAddr {
+pub(super) fn socket_address(endpoint: IpEndpoint) -> SocketAddr {
     let IpAddress::Ipv4(ip) = endpoint.addr;
     SocketAddr::from((ip, endpoint.port))
+}
+
+/// Without datagrams no number is a mailbox's.
+#[cfg(not(feature = "udp"))]
+#[expect(clippy::unused_self, reason = "with the feature they look into the stack")]
+impl Stack<'_> {
+    const fn register_mailbox(&self, _: Io, _: Token) -> bool {
+        false
+    }
+    const fn unbind(&self, _: Io) -> bool {
+        false
+    }
+    const fn bound_at(&self, _: Io) -> Option<SocketAddr> {
+        None
+    }
 }

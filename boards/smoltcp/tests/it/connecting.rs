@@ -15,7 +15,7 @@ fn at(port: u16) -> SocketAddr {
 
 /// Starts to connect, and gives the SYN and the number.
 fn connect(s: &mut Scene, to: SocketAddr) -> (Io, Segment) {
-    let io = s.net.connect(to).expect("a socket for it");
+    let io = s.net.connect(to, None).expect("a socket for it");
     s.register(io);
     s.settle();
     let syn = s.next_segment(100).expect("a SYN");
@@ -106,7 +106,7 @@ fn an_address_that_nobody_has_is_a_timeout() {
     let mut s = Scene::new();
     s.world.answer_arp(false);
     let to = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 77), 7));
-    let io = s.net.connect(to).expect("a socket for it");
+    let io = s.net.connect(to, None).expect("a socket for it");
     s.register(io);
     s.sleep(180_000);
     let mut asked = 0;
@@ -129,7 +129,7 @@ fn outgoing_sockets_are_counted_apart_and_come_back() {
     for round in 0..5 {
         let ports = [7 + 3 * round, 8 + 3 * round];
         let kept = ports.map(|port| connect(&mut s, at(port)).0);
-        match s.net.connect(at(1_000)) {
+        match s.net.connect(at(1_000), None) {
             Err(error) => assert_eq!(error.kind, ErrorKind::OutOfMemory),
             Ok(io) => panic!("a third of two: {io:?}"),
         }
@@ -216,10 +216,67 @@ fn addresses_that_are_none_are_refused() {
     let mut s = Scene::new();
     for to in ["[::1]:80", "0.0.0.0:80", "255.255.255.255:80", "224.0.0.1:80", "10.0.0.2:0"] {
         let to: SocketAddr = to.parse().expect("an address");
-        match s.net.connect(to) {
+        match s.net.connect(to, None) {
             Err(_) => {}
             Ok(io) => panic!("{to}: {io:?}"),
         }
     }
     s.assert_all_back(4);
+}
+
+#[test]
+fn a_source_is_the_own_address_and_an_unused_port() {
+    let mut s = Scene::new();
+    let own = Ipv4Addr::new(10, 0, 0, 1);
+    let kind = |result: Result<Io, dustdevil_core::poller::Error>| result.map_err(|e| e.kind);
+    for (source, refusal) in [
+        ("10.0.0.9:0", ErrorKind::AddrNotAvailable),
+        ("[::]:0", ErrorKind::AddrNotAvailable),
+        ("0.0.0.0:80", ErrorKind::AddrInUse),
+    ] {
+        let source = source.parse().expect("an address");
+        assert_eq!(kind(s.net.connect(at(7), Some(source))), Err(refusal), "{source}");
+    }
+    let source = SocketAddr::from((own, 4_000));
+    let io = s.net.connect(at(7), Some(source)).expect("a socket");
+    s.settle();
+    assert_eq!(s.next_segment(100).expect("a SYN").from, (own, 4_000));
+    assert_eq!(kind(s.net.connect(at(8), Some(source))), Err(ErrorKind::AddrInUse));
+    s.net.abort(io);
+    s.settle();
+    while s.world.sent().is_some() {}
+    let any = "0.0.0.0:0".parse().expect("an address");
+    assert!(s.net.connect(at(8), Some(any)).is_ok());
+    assert!(s.net.connect(at(7), Some(source)).is_ok(), "its port is free again");
+}
+
+/// Small writes leave at once, unless told to wait for an answer (RFC 9293, 3.7.4); the socket's
+/// next connection begins as every one does.
+#[test]
+fn nagle_is_off_until_it_is_switched_on() {
+    let mut s = Scene::new();
+    let io = s.connected(40_000);
+    for data in [b"a", b"b"] {
+        s.write(io, data);
+        recv!(s, ACK 40_000, data);
+    }
+    send!(s, ACK 40_000);
+    s.settle();
+    s.net.set_nodelay(io, false).expect("a connection");
+    s.write(io, b"c");
+    recv!(s, ACK 40_000, b"c");
+    s.write(io, b"d");
+    quiet!(s);
+    s.net.set_nodelay(io, true).expect("a connection");
+    recv!(s, ACK 40_000, b"d");
+    s.net.set_nodelay(io, false).expect("a connection");
+    s.net.abort(io);
+    recv!(s, RST|ACK 40_000);
+    for port in 41_000..41_004 {
+        let io = s.connected(port);
+        for data in [b"a", b"b"] {
+            s.write(io, data);
+            recv!(s, ACK port, data);
+        }
+    }
 }

@@ -22,5 +22,7 @@ mod scene;
 mod site;
 mod traffic;
 mod transfer;
+#[cfg(feature = "udp")]
+mod udp;
 mod wire;
 mod world;

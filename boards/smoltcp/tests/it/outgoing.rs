@@ -28,6 +28,7 @@ const BUFFER_BYTES: usize = 1_024;
 const CAPACITY: dustdevil_smoltcp::Capacity = dustdevil_smoltcp::Capacity {
     listening: 1,
     outgoing: SOCKETS,
+    udp: dustdevil_smoltcp::Udp::NONE,
     rx_bytes: BUFFER_BYTES,
     tx_bytes: BUFFER_BYTES,
 };
@@ -113,7 +114,7 @@ enum End {
 
 impl Call {
     fn new(s: &mut Scene, len: usize) -> Self {
-        let io = s.net.connect(SocketAddr::from((PEER_IP, ECHO))).expect("a socket for it");
+        let io = s.net.connect(SocketAddr::from((PEER_IP, ECHO)), None).expect("a socket for it");
         s.register(io);
         Self { io, ready: Readiness::NONE, sent: 0, got: 0, len }
     }

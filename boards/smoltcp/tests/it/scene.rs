@@ -23,7 +23,7 @@ use dustdevil_core::poller::{Error, Io, Poller, Readiness, Token, Transport};
 use dustdevil_core::sim;
 use dustdevil_core::time::Duration;
 use dustdevil_core::wake::WakeTree;
-use dustdevil_smoltcp::{Addressing, Capacity, Net};
+use dustdevil_smoltcp::{Addressing, Capacity, Net, Udp};
 
 use crate::frame::{ACK, Arp, FIN, GATEWAY_IP, NET_IP, PEER_IP, PSH, RST, SYN, Segment};
 use crate::wire::Faults;
@@ -31,7 +31,7 @@ use crate::world::{Parker, Port, Wait, World};
 
 /// A board's worth of sockets.
 pub(crate) const SMALL: Capacity =
-    Capacity { listening: 4, outgoing: 2, rx_bytes: 1024, tx_bytes: 1024 };
+    Capacity { listening: 4, outgoing: 2, udp: Udp::NONE, rx_bytes: 1024, tx_bytes: 1024 };
 
 pub(crate) const STATIC: Addressing =
     Addressing::Static { address: NET_IP, prefix: 24, gateway: Some(GATEWAY_IP) };

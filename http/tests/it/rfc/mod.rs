@@ -137,8 +137,8 @@ impl<P: Transport> Transport for Clockless<P> {
     fn accept(&mut self, listener: Io) -> nb::Result<(Io, SocketAddr), Error> {
         self.0.accept(listener)
     }
-    fn connect(&mut self, to: SocketAddr) -> Result<Io, Error> {
-        self.0.connect(to)
+    fn connect(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> Result<Io, Error> {
+        self.0.connect(to, from)
     }
     fn read(&mut self, io: Io, buf: &mut [u8]) -> nb::Result<usize, Error> {
         self.0.read(io, buf)
