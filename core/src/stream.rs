@@ -6,13 +6,17 @@
 //!   buffer only when the call returns them. A read that is dropped before took nothing.
 //! - What came before an end of input or an error is read before the end is told.
 //! - Nothing is buffered on the way out: [`write`](IoStream::write) is done when the transport has
-//!   taken every byte.
+//!   taken every byte. Who wants a buffer there puts [`Buffered`] between
+//!   ([`IoStream::with_output`]), and then has [`write_nowait`](IoStream::write_nowait).
 //! - No call has a deadline of its own: put it into [`Handle::timeout`](crate::handle::Handle).
 //!
-//! Capacity: the buffer that was passed in. Full: [`StreamError::BufferFull`].
+//! Capacity: the buffer that was passed in. Full: [`StreamError::BufferFull`]. Tornado's
+//! `max_buffer_size` is its length, and `max_write_buffer_size` the output buffer's. There is no
+//! `read_chunk_size`: a read asks the transport for as much as there is room for. Nor is there
+//! `reading()`: the future of a read borrows the stream, so nobody can ask while there is one.
 //!
-//! Layer: stands on the poller's words (`Interest`, `Error`) alone; [`tcp`](crate::tcp) gives it
-//! connections, and drivers of boards give it UARTs.
+//! Layer: stands on the poller's words (`Interest`, `Error`) alone, but for [`Blocking`], which
+//! turns a reactor; [`tcp`](crate::tcp) gives it connections, and drivers of boards give it UARTs.
 //!
 //! ```
 //! # #[cfg(feature = "sim")] {
@@ -50,139 +54,36 @@
 //! # }
 //! ```
 
-use core::fmt;
-use core::future::{Future, poll_fn};
 use core::ops::Range;
-use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
 use embedded_io::ErrorKind;
 
+pub use self::blocking::Blocking;
+pub use self::error::StreamError;
+pub use self::faces::attempt;
+pub use self::halves::{Reader, Writer};
+pub use self::output::Buffered;
+pub use self::raw::RawStream;
 use self::read::{Ended, Input, Want};
-pub use self::read::{ReadInto, ReadRest, ReadSlice};
-use crate::poller::{Error, Interest};
+pub use self::read::{ReadInto, ReadRest, ReadSlice, ReadUntilWith};
+pub use self::write::{Closed, Flush, Write, WriteVectored};
+use crate::poller::Error;
 
+mod blocking;
+mod error;
+mod faces;
+mod halves;
+mod output;
+mod raw;
 mod read;
+mod write;
 
 /// Reads or writes of one call that go ahead without giving way to others: 16.
 const STEPS_PER_POLL_MAX: u32 = 16;
 
 /// Attempts after readiness that turned out spurious, before others have their turn: 4.
 const ATTEMPTS_PER_POLL_MAX: u32 = 4;
-
-/// A stream of bytes in both directions that never waits by itself: a connection
-/// ([`Tcp`](crate::tcp::Tcp)), a UART whose interrupt fills a ring, a pipe.
-///
-/// Calls take `&self`, so that one task can read while another writes; what changes lies behind
-/// cells, on one thread, or in the ring that the interrupt shares.
-pub trait RawStream {
-    /// Reads up to `buf.len()` bytes; `Ok(0)` is the end of input (`buf` is never empty).
-    ///
-    /// # Errors
-    /// The stream is dead, or [`close`](Self::close) was called.
-    fn try_read(&self, buf: &mut [u8]) -> nb::Result<usize, Error>;
-
-    /// Writes a prefix of `data` and returns its length, at least 1 (`data` is never empty).
-    ///
-    /// # Errors
-    /// The stream is dead, or was closed or shut down.
-    fn try_write(&self, data: &[u8]) -> nb::Result<usize, Error>;
-
-    /// Waits until an attempt may make progress: a spurious "ready" is legal, a missing one is a
-    /// bug. [`Interest::Gone`] waits until the stream is dead or closed, and only that ends it.
-    /// There is one waiter for each interest: a second one replaces the first.
-    fn poll_ready(&self, interest: Interest, cx: &mut Context<'_>) -> Poll<()>;
-
-    /// Waits until what was written is on its way; at once, unless the stream says otherwise.
-    ///
-    /// # Errors
-    /// The stream is dead.
-    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let _ = cx;
-        Poll::Ready(Ok(()))
-    }
-
-    /// Ends the output after what was written; reading goes on. Nothing where there is no such end.
-    fn shutdown(&self);
-
-    /// Ends both directions; what was written is still delivered. Once more does nothing.
-    fn close(&self);
-
-    /// Ends both directions at once; what was written may be lost.
-    fn abort(&self) {
-        self.close();
-    }
-}
-
-impl<S: RawStream + ?Sized> RawStream for &S {
-    fn try_read(&self, buf: &mut [u8]) -> nb::Result<usize, Error> {
-        (**self).try_read(buf)
-    }
-    fn try_write(&self, data: &[u8]) -> nb::Result<usize, Error> {
-        (**self).try_write(data)
-    }
-    fn poll_ready(&self, interest: Interest, cx: &mut Context<'_>) -> Poll<()> {
-        (**self).poll_ready(interest, cx)
-    }
-    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        (**self).poll_flush(cx)
-    }
-    fn shutdown(&self) {
-        (**self).shutdown();
-    }
-    fn close(&self) {
-        (**self).close();
-    }
-    fn abort(&self) {
-        (**self).abort();
-    }
-}
-
-/// Why a read or write of an [`IoStream`] did not succeed. No read loses bytes by any of these:
-/// [`IoStream::buffered`] still has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StreamError {
-    /// The stream ended before the call had what it waits for: by the peer's end of output, or by
-    /// this error. Tornado: `StreamClosedError` and its `real_error`.
-    Closed(Option<Error>),
-    /// What was asked for does not lie within the caller's bound. Tornado:
-    /// `UnsatisfiableReadError`; but the stream stays open here.
-    Unsatisfiable,
-    /// What was asked for does not fit into the stream's buffer. Tornado: `StreamBufferFullError`.
-    BufferFull,
-}
-
-impl StreamError {
-    /// The failure in the words of `embedded-io`.
-    pub const fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Closed(Some(error)) => error.kind,
-            Self::Closed(None) => ErrorKind::NotConnected,
-            Self::Unsatisfiable => ErrorKind::InvalidData,
-            Self::BufferFull => ErrorKind::OutOfMemory,
-        }
-    }
-}
-
-impl fmt::Display for StreamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed(None) => f.write_str("the stream is closed"),
-            Self::Closed(Some(error)) => write!(f, "the stream is closed: {error}"),
-            Self::Unsatisfiable => f.write_str("the bound was reached before the delimiter"),
-            Self::BufferFull => f.write_str("the stream's buffer is full"),
-        }
-    }
-}
-
-impl core::error::Error for StreamError {}
-
-impl embedded_io::Error for StreamError {
-    fn kind(&self) -> ErrorKind {
-        self.kind()
-    }
-}
 
 /// A buffered stream over `S`: Tornado's `IOStream`.
 ///
@@ -207,7 +108,7 @@ pub struct Parts<'b, S> {
 impl<'b, S: RawStream> IoStream<'b, S> {
     /// A stream that reads into `buffer`: its length bounds what one read can lend.
     pub const fn new(raw: S, buffer: &'b mut [u8]) -> Self {
-        Self { raw, input: Input { buffer, start: 0, end: 0, ended: Ended::Not } }
+        Self { raw, input: Input::new(buffer) }
     }
 
     /// The stream that [`detach`](Self::detach) took apart.
@@ -249,6 +150,59 @@ impl<'b, S: RawStream> IoStream<'b, S> {
     pub fn read_until<'s>(&'s mut self, delimiter: &'s [u8], max: usize) -> ReadSlice<'s, 'b, S> {
         let want = Want::Until { delimiter, max, searched: 0 };
         ReadSlice::new(&self.raw, &mut self.input, want)
+    }
+
+    /// Reads until `matcher` says so. It is shown everything that was received and not read, each
+    /// time that more came, and answers `Some(count)`: that many bytes are to be lent. When they
+    /// are not all there yet, it is asked again once they are. `None`: it needs more to tell. `max`
+    /// bounds what is lent.
+    ///
+    /// Where its answer depends on what may still come (a pattern that ends in `a+`), it depends on
+    /// how the bytes arrive. Tornado: `read_until_regex`, whose form on Linux is in
+    /// `dustdevil_std::regex`.
+    ///
+    /// Cancel-safe: a dropped call has read nothing; what arrived stays in the buffer.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sim")] {
+    /// # use dustdevil_core::handle::Handle;
+    /// # use dustdevil_core::memory::Memory;
+    /// # use dustdevil_core::reactor::{Capacity, Reactor};
+    /// # use dustdevil_core::sim::{self, Faults, Script, Sim, World};
+    /// # use dustdevil_core::stream::IoStream;
+    /// # use dustdevil_core::tcp::TcpListener;
+    /// # use dustdevil_core::time::Duration;
+    /// # const CAPACITY: Capacity =
+    /// #     Capacity { sources: 0, timers: 1, groups: 0, tasks: 1, waiters: 0 }.plus_streams(2);
+    /// # static MEMORY: Memory<{ CAPACITY.bytes() }> = Memory::new();
+    /// # let world = World::new(1, Faults::NONE);
+    /// # let (sim, memory) = (Sim::<true>::new(&world), MEMORY.take());
+    /// # let reactor = Reactor::new(sim, memory, CAPACITY, sim::wakes(1));
+    /// # let at = "10.0.0.1:7".parse().unwrap();
+    /// # let second = Duration::from_secs(1);
+    /// # world.connect(at, second, Script::new("x").send(b"\x03abc\x00"));
+    /// # let listener = TcpListener::bind(Handle::from(&reactor), at, 4).unwrap();
+    /// # reactor.run(async {
+    /// # let (tcp, _) = listener.accept().await.unwrap();
+    /// # let mut buffer = [0; 64];
+    /// # let mut stream = IoStream::new(tcp, &mut buffer);
+    /// // A frame is a byte with its length, and as many bytes.
+    /// let frame = |held: &[u8]| held.first().map(|&len| 1 + usize::from(len));
+    /// assert_eq!(stream.read_until_with(frame, 64).await, Ok(&b"\x03abc"[..]));
+    /// assert_eq!(stream.read_until_with(frame, 64).await, Ok(&b"\x00"[..]));
+    /// # });
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StreamError::Unsatisfiable`] when the answer is more than `max`, or `None` with `max`
+    /// bytes there; [`StreamError::BufferFull`] when the buffer is smaller than what is wanted;
+    /// [`StreamError::Closed`] when the stream ended before.
+    pub fn read_until_with<F>(&mut self, matcher: F, max: usize) -> ReadUntilWith<'_, 'b, S, F>
+    where
+        F: FnMut(&[u8]) -> Option<usize>,
+    {
+        ReadUntilWith::new(&self.raw, &mut self.input, matcher, max)
     }
 
     /// Reads exactly `count` bytes and lends them.
@@ -331,7 +285,25 @@ impl<'b, S: RawStream> IoStream<'b, S> {
     /// # Errors
     /// [`StreamError::Closed`] with the error that ended the stream.
     pub fn write<'s>(&'s mut self, data: &'s [u8]) -> Write<'s, S> {
-        Write { raw: &self.raw, data, written: 0 }
+        Write::new(&self.raw, data)
+    }
+
+    /// Writes all of `parts`, one behind the other, as [`write`](Self::write) does: two at a time
+    /// where the transport can (`writev`), so that a header and its body leave together.
+    ///
+    /// Cancel-safe: as [`write`](Self::write).
+    ///
+    /// # Errors
+    /// [`StreamError::Closed`] with the error that ended the stream.
+    pub fn write_vectored<'s>(&'s mut self, parts: &'s [&'s [u8]]) -> WriteVectored<'s, S> {
+        WriteVectored::new(&self.raw, parts)
+    }
+
+    /// Whether written bytes wait in the stream's own buffer still; see
+    /// [`with_output`](Self::with_output). Without one never: a write that is done was taken.
+    /// Tornado: `writing`.
+    pub fn writing(&self) -> bool {
+        self.raw.unsent() > 0
     }
 
     /// Waits until the transport has sent on what it took; at once where that has no meaning.
@@ -352,16 +324,78 @@ impl<'b, S: RawStream> IoStream<'b, S> {
         Closed { raw: &self.raw }
     }
 
+    /// Why the input ended, once a read has met it: `None` while it goes on, and after the peer's
+    /// own end. Tornado: `error`.
+    pub const fn error(&self) -> Option<Error> {
+        match self.input.ended {
+            Ended::Failed(error) => Some(error),
+            Ended::Not | Ended::Eof => None,
+        }
+    }
+
+    /// Whether small writes leave at once (TCP: Nagle's algorithm off). Where that has no meaning
+    /// nothing happens. Tornado: `set_nodelay`.
+    ///
+    /// # Errors
+    /// [`StreamError::Closed`] with the transport's error.
+    pub fn set_nodelay(&mut self, on: bool) -> Result<(), StreamError> {
+        self.raw.set_nodelay(on).map_err(|error| StreamError::Closed(Some(error)))
+    }
+
+    /// The stream in TLS from here on, over a transport that speaks it. Tornado: `start_tls`.
+    ///
+    /// # Errors
+    /// The stream as it was, and [`ErrorKind::InvalidInput`] when bytes are buffered in either
+    /// direction (they are in the clear, and would seem to be of the TLS stream),
+    /// [`Error::UNSUPPORTED`], or the transport's.
+    pub fn start_tls(self) -> Result<Self, (Self, Error)> {
+        let is_clean = self.input.held().is_empty() && self.raw.unsent() == 0;
+        let started = match is_clean {
+            true => self.raw.start_tls(),
+            false => Err(Error::new(ErrorKind::InvalidInput)),
+        };
+        match started {
+            Ok(()) => Ok(self),
+            Err(error) => Err((self, error)),
+        }
+    }
+
     /// Ends the output after what was written; reading goes on.
     pub fn shutdown(&mut self) {
         self.raw.shutdown();
     }
 
-    /// Ends both directions; what was written is still delivered. Later calls answer
-    /// [`StreamError::Closed`], once the buffer is read. Dropping the stream does the same for
-    /// [`Tcp`](crate::tcp::Tcp).
+    /// Ends both directions; what the transport took is still delivered, and lingers as long as
+    /// that one lets it. Later calls answer [`StreamError::Closed`], once the buffer is read.
+    /// Dropping the stream does the same for [`Tcp`](crate::tcp::Tcp). Of a stream
+    /// [`with_output`](Self::with_output) it loses what the transport does not take at once, as
+    /// Tornado's `close` does: there is [`close_gracefully`](Self::close_gracefully) for that.
     pub fn close(&mut self) {
         self.raw.close();
+    }
+
+    /// Sends what is unsent, ends the output, reads away what still comes until the peer ends its
+    /// output, too, and closes. `Ok`: the peer has ended, and the stream did not die before.
+    ///
+    /// How long that may take is the caller's to say: `rt.timeout(span, stream.close_gracefully())`
+    /// and then [`close`](Self::close), or the stream's drop. A peer need not end at all, and a
+    /// UART has no end. Without an input buffer it does not wait for the peer.
+    ///
+    /// Cancel-safe: a dropped call may have ended the output; called again it goes on.
+    ///
+    /// # Errors
+    /// [`StreamError::Closed`] with the error that ended the stream; it is closed all the same.
+    pub async fn close_gracefully(&mut self) -> Result<(), StreamError> {
+        let mut ended = self.flush().await;
+        self.raw.shutdown();
+        if ended.is_ok() {
+            ended = match self.read_until_close_with(|_| ()).await {
+                Ok(_) | Err(StreamError::BufferFull) => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
+        self.raw.close();
+        ended
     }
 
     /// Ends both directions at once; a peer over TCP sees a reset.
@@ -375,203 +409,6 @@ impl<'b, S: RawStream> IoStream<'b, S> {
     }
 }
 
-/// The reading half of an [`IoStream`]; its calls are that one's.
-pub struct Reader<'s, 'b, S> {
-    raw: &'s S,
-    input: &'s mut Input<'b>,
-}
-
-impl<'b, S: RawStream> Reader<'_, 'b, S> {
-    /// The bytes that were received and not read.
-    pub fn buffered(&self) -> &[u8] {
-        self.input.held()
-    }
-
-    /// See [`IoStream::read_until`]. Cancel-safe: as there.
-    pub fn read_until<'r>(&'r mut self, delimiter: &'r [u8], max: usize) -> ReadSlice<'r, 'b, S> {
-        ReadSlice::new(self.raw, self.input, Want::Until { delimiter, max, searched: 0 })
-    }
-
-    /// See [`IoStream::read_bytes`]. Cancel-safe: as there.
-    pub fn read_bytes(&mut self, count: usize) -> ReadSlice<'_, 'b, S> {
-        ReadSlice::new(self.raw, self.input, Want::Exactly(count))
-    }
-
-    /// See [`IoStream::read_bytes_partial`]. Cancel-safe: as there.
-    pub fn read_bytes_partial(&mut self, max: usize) -> ReadSlice<'_, 'b, S> {
-        ReadSlice::new(self.raw, self.input, Want::Some(max))
-    }
-
-    /// See [`IoStream::read_into`]. Cancel-safe: as there.
-    pub fn read_into<'r>(&'r mut self, into: &'r mut [u8]) -> ReadInto<'r, 'b, S> {
-        ReadInto::new(self.raw, self.input, into, false)
-    }
-
-    /// See [`IoStream::read_into_partial`]. Cancel-safe: as there.
-    pub fn read_into_partial<'r>(&'r mut self, into: &'r mut [u8]) -> ReadInto<'r, 'b, S> {
-        ReadInto::new(self.raw, self.input, into, true)
-    }
-
-    /// See [`IoStream::read_until_close`]. Cancel-safe: as there.
-    pub fn read_until_close(&mut self, max: usize) -> ReadSlice<'_, 'b, S> {
-        ReadSlice::new(self.raw, self.input, Want::Rest(max))
-    }
-
-    /// See [`IoStream::read_until_close_with`]. Cancel-safe: as there.
-    pub fn read_until_close_with<F>(&mut self, sink: F) -> ReadRest<'_, 'b, S, F>
-    where
-        F: FnMut(&[u8]),
-    {
-        ReadRest::new(self.raw, self.input, sink)
-    }
-}
-
-/// The writing half of an [`IoStream`]; its calls are that one's.
-pub struct Writer<'s, S> {
-    raw: &'s S,
-}
-
-impl<S: RawStream> Writer<'_, S> {
-    /// See [`IoStream::write`]. Cancel-safe: as there.
-    pub fn write<'w>(&'w mut self, data: &'w [u8]) -> Write<'w, S> {
-        Write { raw: self.raw, data, written: 0 }
-    }
-
-    /// See [`IoStream::flush`]. Cancel-safe: as there.
-    pub fn flush(&mut self) -> Flush<'_, S> {
-        Flush { raw: self.raw }
-    }
-
-    /// See [`IoStream::closed`]. Cancel-safe: as there.
-    pub fn closed(&self) -> Closed<'_, S> {
-        Closed { raw: self.raw }
-    }
-
-    /// See [`IoStream::shutdown`].
-    pub fn shutdown(&mut self) {
-        self.raw.shutdown();
-    }
-
-    /// See [`IoStream::close`].
-    pub fn close(&mut self) {
-        self.raw.close();
-    }
-}
-
-/// A write of everything; see [`IoStream::write`].
-#[must_use = "a write does nothing unless it is awaited"]
-pub struct Write<'s, S> {
-    raw: &'s S,
-    data: &'s [u8],
-    written: usize,
-}
-
-impl<S> Write<'_, S> {
-    /// How many bytes the transport has taken so far.
-    pub const fn written(&self) -> usize {
-        self.written
-    }
-}
-
-impl<S: RawStream> Future for Write<'_, S> {
-    type Output = Result<(), StreamError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        for _ in 0..STEPS_PER_POLL_MAX {
-            // `written` sums up what was taken of `data`, so there is such a rest.
-            let rest = self.data.get(self.written..).unwrap_or_default();
-            if rest.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            self.written += ready!(poll_write(self.raw, rest, cx))?;
-        }
-        give_way(cx)
-    }
-}
-
-/// Waits for the transport; see [`IoStream::flush`].
-#[must_use = "a flush does nothing unless it is awaited"]
-pub struct Flush<'s, S> {
-    raw: &'s S,
-}
-
-impl<S: RawStream> Future for Flush<'_, S> {
-    type Output = Result<(), StreamError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.raw.poll_flush(cx).map_err(|error| StreamError::Closed(Some(error)))
-    }
-}
-
-/// Waits for the peer's death; see [`IoStream::closed`].
-#[must_use = "waiting does nothing unless it is awaited"]
-pub struct Closed<'s, S> {
-    raw: &'s S,
-}
-
-impl<S: RawStream> Future for Closed<'_, S> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.raw.poll_ready(Interest::Gone, cx)
-    }
-}
-
-impl<S: RawStream> embedded_io::ErrorType for IoStream<'_, S> {
-    type Error = StreamError;
-}
-
-/// Cancel-safe. Large reads bypass the buffer.
-impl<S: RawStream> embedded_io_async::Read for IoStream<'_, S> {
-    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, StreamError> {
-        self.read_into_partial(buf).await
-    }
-}
-
-/// Cancel-safe: a dropped `fill_buf` leaves what arrived in the buffer.
-impl<S: RawStream> embedded_io_async::BufRead for IoStream<'_, S> {
-    async fn fill_buf(&mut self) -> Result<&[u8], StreamError> {
-        ReadSlice::new(&self.raw, &mut self.input, Want::Peek).await
-    }
-
-    fn consume(&mut self, amt: usize) {
-        let held = self.input.held().len();
-        self.input.lend(amt.min(held), true);
-    }
-}
-
-/// `write` is cancel-safe and may take a part; `write_all` is not.
-impl<S: RawStream> embedded_io_async::Write for IoStream<'_, S> {
-    async fn write(&mut self, buf: &[u8]) -> Result<usize, StreamError> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        poll_fn(|cx| poll_write(&self.raw, buf, cx)).await
-    }
-
-    async fn flush(&mut self) -> Result<(), StreamError> {
-        Self::flush(self).await
-    }
-}
-
-fn poll_write<S: RawStream>(
-    raw: &S,
-    data: &[u8],
-    cx: &mut Context<'_>,
-) -> Poll<Result<usize, StreamError>> {
-    for _ in 0..ATTEMPTS_PER_POLL_MAX {
-        ready!(raw.poll_ready(Interest::Write, cx));
-        match raw.try_write(data) {
-            Ok(count) => return Poll::Ready(Ok(count)),
-            Err(nb::Error::Other(error)) => {
-                return Poll::Ready(Err(StreamError::Closed(Some(error))));
-            }
-            Err(nb::Error::WouldBlock) => {}
-        }
-    }
-    give_way(cx)
-}
-
 /// The budget is used up: goes on in the next turn.
 fn give_way<T>(cx: &Context<'_>) -> Poll<T> {
     cx.waker().wake_by_ref();
@@ -583,7 +420,8 @@ mod tests {
     extern crate std;
 
     use core::cell::{Cell, RefCell};
-    use core::pin::pin;
+    use core::future::Future;
+    use core::pin::{Pin, pin};
     use core::sync::atomic::{AtomicU32, Ordering};
     use std::collections::VecDeque;
     use std::sync::Arc;
@@ -594,6 +432,7 @@ mod tests {
     use embedded_io_async::{BufRead, Read};
 
     use super::*;
+    use crate::poller::Interest;
     use crate::tcp::Tcp;
 
     const RESET: Error = Error { kind: ErrorKind::ConnectionReset, code: 104 };
@@ -998,7 +837,12 @@ mod tests {
         assert!(size_of::<IoStream<'_, Tcp<'_>>>() <= 9 * word);
         assert!(size_of::<ReadSlice<'_, '_, Tcp<'_>>>() <= 7 * word);
         assert!(size_of::<ReadInto<'_, '_, Tcp<'_>>>() <= 6 * word);
+        assert!(
+            size_of::<ReadUntilWith<'_, '_, Tcp<'_>, fn(&[u8]) -> Option<usize>>>() <= 5 * word
+        );
         assert!(size_of::<Write<'_, Tcp<'_>>>() <= 4 * word);
+        assert!(size_of::<WriteVectored<'_, Tcp<'_>>>() <= 5 * word);
+        assert!(size_of::<Buffered<'_, Tcp<'_>>>() <= size_of::<Tcp<'_>>() + 8 * word);
         assert!(size_of::<Closed<'_, Tcp<'_>>>() <= word);
     }
 }

@@ -147,8 +147,17 @@ impl RawStream for Tcp<'_> {
     fn try_write(&self, data: &[u8]) -> nb::Result<usize, Error> {
         self.handle.write(self.token, data)
     }
+    fn try_write_vectored(&self, head: &[u8], rest: &[u8]) -> nb::Result<usize, Error> {
+        self.handle.write_vectored(self.token, head, rest)
+    }
     fn poll_ready(&self, interest: Interest, cx: &mut Context<'_>) -> Poll<()> {
         self.handle.poll_io(self.token, interest, cx)
+    }
+    fn set_nodelay(&self, on: bool) -> Result<(), Error> {
+        self.handle.set_nodelay(self.token, on)
+    }
+    fn start_tls(&self) -> Result<(), Error> {
+        Tcp::start_tls(self)
     }
     fn shutdown(&self) {
         self.handle.shutdown(self.token);

@@ -50,6 +50,69 @@ impl<'s, S: RawStream> Future for ReadSlice<'s, '_, S> {
     }
 }
 
+/// A read until the caller's own rule says so; see
+/// [`IoStream::read_until_with`](super::IoStream::read_until_with).
+#[must_use = "a read does nothing unless it is awaited"]
+pub struct ReadUntilWith<'s, 'b, S, F> {
+    /// `None` once it is done.
+    stream: Option<(&'s S, &'s mut Input<'b>)>,
+    matcher: F,
+    max: usize,
+    /// With fewer bytes than this there is no need to ask.
+    least: usize,
+}
+
+impl<'s, 'b, S, F> ReadUntilWith<'s, 'b, S, F> {
+    pub(super) const fn new(raw: &'s S, input: &'s mut Input<'b>, matcher: F, max: usize) -> Self {
+        Self { stream: Some((raw, input)), matcher, max, least: 0 }
+    }
+}
+
+/// Nothing in it is ever pinned.
+impl<S, F> Unpin for ReadUntilWith<'_, '_, S, F> {}
+
+impl<'s, S, F> Future for ReadUntilWith<'s, '_, S, F>
+where
+    S: RawStream,
+    F: FnMut(&[u8]) -> Option<usize>,
+{
+    type Output = Result<&'s [u8], StreamError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some((raw, input)) = this.stream.take() else { panic!("a read polled once done") };
+        for _ in 0..STEPS_PER_POLL_MAX {
+            let held = input.held().len();
+            if held >= this.least {
+                let found = (this.matcher)(input.held());
+                if found.map_or(held >= this.max, |count| count > this.max) {
+                    return Poll::Ready(Err(StreamError::Unsatisfiable));
+                }
+                match found {
+                    Some(count) if count <= held => {
+                        return Poll::Ready(Ok(input.lend(count, true)));
+                    }
+                    Some(count) => this.least = count,
+                    None => this.least = held + 1,
+                }
+            }
+            // The same whether or not the end is known already.
+            if this.least > input.buffer.len() {
+                return Poll::Ready(Err(StreamError::BufferFull));
+            }
+            if !matches!(input.ended, Ended::Not) {
+                return Poll::Ready(Err(input.ended.error()));
+            }
+            if input.poll_fill(raw, cx).is_pending() {
+                this.stream = Some((raw, input));
+                return Poll::Pending;
+            }
+        }
+        this.stream = Some((raw, input));
+        give_way(cx)
+    }
+}
+
 /// A read into the caller's own memory; see
 /// [`IoStream::read_into`](super::IoStream::read_into).
 #[must_use = "a read does nothing unless it is awaited"]
@@ -173,7 +236,11 @@ pub(super) struct Input<'b> {
     pub(super) ended: Ended,
 }
 
-impl Input<'_> {
+impl<'b> Input<'b> {
+    pub(super) const fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, start: 0, end: 0, ended: Ended::Not }
+    }
+
     pub(super) fn held(&self) -> &[u8] {
         // start <= end <= buffer.len(), whatever the peer sends.
         self.buffer.get(self.start..self.end).unwrap_or_default()

@@ -8,6 +8,8 @@ mod locks;
 mod queues;
 mod reactor;
 mod streams;
+mod streams_model;
+mod streams_output;
 mod tasks;
 mod udp;
 mod util;

@@ -371,7 +371,7 @@ fn a_client_connects_or_says_why_not() {
         let handle = Handle::from(reactor);
         reactor.run(async {
             let mut buffer = [0; 16];
-            let tcp = TcpClient::connect(handle, there).await.unwrap();
+            let tcp = TcpClient::new(reactor).connect(there).await.unwrap();
             assert_eq!(tcp.peer_addr(), Some(there));
             let mut stream = IoStream::new(tcp, &mut buffer);
             assert_eq!(stream.read_until(b"\n", 16).await, Ok(&b"hello\n"[..]));
@@ -379,11 +379,12 @@ fn a_client_connects_or_says_why_not() {
             stream.close();
 
             let nobody = SocketAddr::from(([10, 0, 0, 3], 25));
-            let refused = TcpClient::connect(handle, nobody).await;
+            let refused = TcpClient::new(reactor).connect(nobody).await;
             assert_eq!(refused.err(), Some(Error::new(ErrorKind::ConnectionRefused)));
 
             // One that is given up leaves nothing behind.
-            let given_up = handle.timeout(Default::default(), TcpClient::connect(handle, there));
+            let client = TcpClient::new(reactor);
+            let given_up = handle.timeout(Default::default(), client.connect(there));
             assert!(given_up.await.is_err());
             world.assert_all_closed();
         });
@@ -398,10 +399,9 @@ fn a_client_speaks_through_any_network() {
             let there = SocketAddr::from(([10, 0, 0, 2], 25));
             let answer = || Script::new("x").expect_contains(b"?", MINUTE).send(b"yes.");
             world.listen_peer(there, answer);
-            let handle = Handle::from(reactor);
             reactor.run(async {
                 let mut buffer = [0; 8];
-                let tcp = TcpClient::connect(handle, there).await.unwrap();
+                let tcp = TcpClient::new(reactor).connect(there).await.unwrap();
                 let mut stream = IoStream::new(tcp, &mut buffer);
                 stream.write(b"is it true?").await.unwrap();
                 assert_eq!(stream.read_until_close(8).await, Ok(&b"yes."[..]), "seed {seed}");
