@@ -60,6 +60,7 @@ extern crate std;
 pub mod callbacks;
 pub mod coroutine;
 pub mod full;
+pub mod guide;
 pub mod handle;
 pub mod list;
 pub mod locks;

@@ -2,9 +2,11 @@
 //!
 //! Every test that takes a seed is the same each time it runs. Under Miri there are fewer seeds.
 
+mod callbacks;
 mod connecting;
 mod coroutine;
 mod locks;
+mod periodic;
 mod queues;
 mod reactor;
 mod streams;
