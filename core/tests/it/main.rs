@@ -3,6 +3,7 @@
 //! Every test that takes a seed is the same each time it runs. Under Miri there are fewer seeds.
 
 mod callbacks;
+mod cancel;
 mod connecting;
 mod coroutine;
 mod locks;
