@@ -8,12 +8,30 @@
 //! | [`clock`] | monotonic time for deadlines, wall time for `Date` |
 //! | [`percore`] | [`run`](percore::run): a thread, reactor and listener for each worker |
 //! | [`options`] | [`Options`]: `--address --port --workers --connections` |
-//! | [`signal`] | SIGTERM and SIGINT |
+//! | [`signal`] | SIGTERM and SIGINT; any signal as a source of a reactor |
+//! | [`executor`] | work that blocks, on threads of its own |
+//! | [`watch`] | descriptors that users bring |
+//! | [`pipe`], [`unix`] | streams over pipes, FIFOs, ttys and unix sockets |
+//! | [`netutil`] | listening sockets at every address that a name stands for |
+//! | `compat`, `regex` | by features: streams for `futures-io` and tokio; `read_until_regex` |
 //! | [`logger`] | `log` on standard error |
+//! | [`tornado`](mod@tornado) | no code: Tornado's names, and what is used here in their place |
 //!
 //! Invariants: no `unsafe` (descriptors are owned values, and rustix is the system); nothing here
 //! allocates once a worker serves; one thread per reactor, and the only thing that another thread
 //! does to it is to wake it.
+//!
+//! Tornado's loop, where it is Linux's own:
+//!
+//! | Tornado's `IOLoop` | here |
+//! |---|---|
+//! | `start`, `run_sync`, `stop` | `Reactor::run`, `Handle::stop`; of a process, [`percore::run`] |
+//! | `close(all_fds=True)` | dropping the reactor closes what it has, adopted sockets too |
+//! | `close(all_fds=False)` | what a [`Watch`](watch::Watch) has stays its owner's (`into_inner`) |
+//! | `time()` | `Handle::now`, which no administrator can set; [`unix_seconds`] for the wall's |
+//! | `add_handler`, `update_handler`, `remove_handler` | [`watch`] |
+//! | `add_callback_from_signal` | [`signal::Caught`] |
+//! | `run_in_executor`, `set_default_executor` | [`executor`] |
 //!
 //! Linking this crate also provides [`critical_section`] for the process.
 //!
@@ -46,14 +64,23 @@ use stable_deref_trait as _;
 use dustdevil_core::memory::Owned;
 
 pub mod clock;
+#[cfg(any(feature = "futures-io", feature = "tokio"))]
+pub mod compat;
 pub mod epoll;
+pub mod executor;
 pub mod linger;
 pub mod logger;
+pub mod netutil;
 pub mod options;
 pub mod percore;
+pub mod pipe;
+#[cfg(feature = "regex")]
+pub mod regex;
 pub mod signal;
 mod socket;
+pub mod unix;
 pub mod unpark;
+pub mod watch;
 
 pub use clock::unix_seconds;
 pub use epoll::Epoll;

@@ -40,6 +40,9 @@ pub struct Options {
     pub log: LevelFilter,
     /// Whether somebody asked for `connections`, and wants to hear that it had to be lowered.
     pub connections_asked: bool,
+    /// What stands before the address where the process says that it listens: `http://`, or nothing
+    /// for a server of another protocol.
+    pub scheme: &'static str,
 }
 
 impl Options {
@@ -69,6 +72,7 @@ impl Options {
             connections: connections.unwrap_or(default.connections),
             log: logger::level(default.log),
             connections_asked: connections.is_some(),
+            scheme: default.scheme,
         })
     }
 
@@ -105,6 +109,7 @@ impl Default for Options {
             connections: CONNECTIONS_DEFAULT,
             log: LevelFilter::Info,
             connections_asked: false,
+            scheme: "http://",
         }
     }
 }

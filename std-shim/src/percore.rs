@@ -18,7 +18,7 @@
 //! |---|---|
 //! | 0 | SIGTERM or SIGINT came and every worker has returned, or all returned by themselves |
 //! | 1 | the port is taken, or a worker failed: one line on standard error says what |
-//! | 101 | a thread panicked: standard error has the place and the message |
+//! | 101 | a thread panicked, but not by a [job](executor): standard error has place and message |
 //! | 128 + n | signal n came a second time |
 //!
 //! Layer: stands on the rest of this crate; applications' Linux binaries stand on it.
@@ -40,16 +40,16 @@ use rustix::io::Errno;
 
 use crate::options::Options;
 use crate::signal::Signals;
-use crate::{logger, socket};
+use crate::{executor, logger, socket};
 
 /// The exit code of a process in which a thread panicked; std's own for a panic in `main`.
 pub const EXIT_PANIC: u8 = 101;
 
 /// Runs `work` once for each of `options.workers`, on a thread each, until all have returned.
 ///
-/// Prints `listening on http://ADDRESS:PORT` on standard output when every worker has asked for
-/// [`Worker::stopped`]. See the [module](self) for how it ends; call it once a process, as the last
-/// thing `main` does.
+/// Prints `listening on http://ADDRESS:PORT` on standard output ([`Options::scheme`] is its
+/// beginning) when every worker has asked for [`Worker::stopped`]. See the [module](self) for how
+/// it ends; call it once a process, as the last thing `main` does.
 pub fn run<W>(mut options: Options, work: W) -> ExitCode
 where
     W: Fn(&Worker<'_>) -> Result<(), Error> + Sync,
@@ -87,10 +87,14 @@ where
 
 /// From here on a panic, in whatever thread, ends the process once its place and message are
 /// written: a worker that is gone would leave its share of the clients without an answer. (In the
-/// hook, because a release build does not unwind.)
+/// hook, because a release build does not unwind.) But for a panic of an [`executor`]'s job, which
+/// is that job's error.
 fn end_at_a_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if executor::outlived(panic) {
+            return;
+        }
         report(panic);
         std::process::exit(i32::from(EXIT_PANIC));
     }));
@@ -192,7 +196,7 @@ impl Shared {
         if self.ready.fetch_add(1, Ordering::SeqCst) + 1 == self.options.workers {
             // A closed standard output has nobody left to tell.
             let mut stdout = std::io::stdout().lock();
-            let _ = writeln!(stdout, "listening on http://{}", self.address);
+            let _ = writeln!(stdout, "listening on {}{}", self.options.scheme, self.address);
             let _ = stdout.flush();
         }
     }

@@ -135,3 +135,24 @@ pub(crate) fn reset(peer: TcpStream) {
 pub(crate) fn event(token: u64, ready: &str) -> (u64, String) {
     (token, ready.to_owned())
 }
+
+/// A folder of the test's own, removed when it is dropped.
+pub(crate) struct TempDir(std::path::PathBuf);
+
+impl TempDir {
+    pub(crate) fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("dustdevil-{name}-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
