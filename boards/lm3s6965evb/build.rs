@@ -5,6 +5,10 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
+/// What happens on an interrupt whose driver is not part of the firmware.
+const OPTIONAL_HANDLERS: &str =
+    "PROVIDE(UART1 = DefaultHandler);\nPROVIDE(TIMER1A = DefaultHandler);\n";
+
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=memory.x");
@@ -14,8 +18,9 @@ fn main() -> io::Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     println!("cargo::rustc-link-search={}", out.display());
     fs::copy("memory.x", out.join("memory.x"))?;
-    // cortex-m-rt's script includes the names of a device's interrupts; ours are in a table.
-    fs::write(out.join("device.x"), "")?;
+    // cortex-m-rt's script includes what stands for a device's interrupts that have no handler.
+    // Ours are in a table; only these have their handlers in firmware that wants them.
+    fs::write(out.join("device.x"), OPTIONAL_HANDLERS)?;
     match addressing() {
         Ok(text) => fs::write(out.join("addressing.rs"), text),
         Err(text) => {

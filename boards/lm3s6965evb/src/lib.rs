@@ -27,6 +27,8 @@
 //! | `entropy` | a seed. May use `unsafe`: reads of unused RAM |
 //! | `memory`, `division` | `memcpy` and its kin; 64 bits divided. May use `unsafe`: assembly |
 //! | `led`, `figures` | [`Led`], and what else the demo shows |
+//! | `uart` | [`uart1!`] makes a [`Uart`]: UART1 as a stream. Not linked where it is not used |
+//! | `ticker` | [`every!`] calls a function from timer 1's interrupt. Likewise |
 //!
 //! Features: `dhcp` (default) and `static-ip`, of which the one that `DUSTDEVIL_IP` needs must be
 //! on; `log-lines` (part of `dhcp`) prints the records of `log`; `panic-message` (default) formats
@@ -60,6 +62,9 @@ mod serial;
 #[expect(unsafe_code, reason = "start-up code, and reads of the stack's unused part")]
 mod stack;
 mod system;
+#[doc(hidden)]
+pub mod ticker;
+pub mod uart;
 
 use core::net::{Ipv4Addr, SocketAddr};
 
@@ -71,12 +76,13 @@ pub use ethernet::Ethernet;
 pub use figures::{memory_figures, network_figures};
 pub use led::Led;
 pub use stack::{ram_bytes, stack_bytes, stack_peak_bytes, static_bytes};
+pub use uart::Uart;
 
 use serial::Serial;
 
 /// How large the board's TCP/IP stack is.
 pub mod net {
-    pub use dustdevil_smoltcp::Capacity;
+    pub use dustdevil_smoltcp::{Capacity, Udp};
 }
 
 include!(concat!(env!("OUT_DIR"), "/addressing.rs"));
@@ -125,6 +131,18 @@ pub fn address(port: u16) -> SocketAddr {
 /// Prints a line on the serial port, and waits until it has taken it: 87 us a character.
 pub fn print(line: &str) {
     Serial.text(line);
+    Serial.end_line();
+}
+
+/// Prints a line on the serial port as [`print()`] does: `what: 12 apples, 3 pears`.
+pub fn print_figures(what: &str, figures: &[(usize, &str)]) {
+    Serial.text(what);
+    for (at, (figure, name)) in figures.iter().enumerate() {
+        Serial.text(if at == 0 { ": " } else { ", " });
+        Serial.number(*figure);
+        Serial.text(" ");
+        Serial.text(name);
+    }
     Serial.end_line();
 }
 

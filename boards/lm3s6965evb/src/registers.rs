@@ -3,8 +3,8 @@
 //! Invariant: no register here can harm memory. This microcontroller has no DMA, so that what is
 //! written to a peripheral never becomes a write to RAM. Those of which this is not true cannot be
 //! named, because [`Register::at`] refuses their addresses when this is compiled: the flash
-//! controller's, and the processor's but for SysTick, the enabling of interrupts, `ICSR` and what
-//! describes a fault.
+//! controller's, and the processor's but for SysTick, the enabling and pending of interrupts,
+//! `ICSR` and what describes a fault.
 //!
 //! Place: below every driver of this package. Reading and writing is all it does; what the bits
 //! mean is the drivers' knowledge. This module uses `unsafe`: an address becomes a volatile access.
@@ -27,6 +27,7 @@ impl Register {
         let address = base + offset;
         let is_peripheral = matches!(address, 0x4000_0000..0x400f_d000 | 0x400f_e000..0x4010_0000);
         let is_processor = matches!(address, 0xe000_e010..0xe000_e020 | 0xe000_e100..0xe000_e108)
+            || matches!(address, 0xe000_e200..0xe000_e208)
             || matches!(address, 0xe000_ed04 | 0xe000_ed28 | 0xe000_ed34 | 0xe000_ed38);
         assert!(address.is_multiple_of(4) && (is_peripheral || is_processor));
         Self { address }
@@ -98,6 +99,8 @@ impl Port {
 
 /// Port A: UART0 is on PA0 and PA1.
 pub(crate) const PORT_A: Port = Port::at(0x4000_4000);
+/// Port D: UART1 is on PD2 and PD3.
+pub(crate) const PORT_D: Port = Port::at(0x4000_7000);
 /// Port F: the user LED is on PF0, Ethernet's own are on PF2 and PF3.
 pub(crate) const PORT_F: Port = Port::at(0x4002_5000);
 
@@ -106,6 +109,19 @@ pub(crate) mod timer0 {
     use super::Register;
 
     const BASE: usize = 0x4003_0000;
+    pub(crate) const CFG: Register = Register::at(BASE, 0x000);
+    pub(crate) const TAMR: Register = Register::at(BASE, 0x004);
+    pub(crate) const CTL: Register = Register::at(BASE, 0x00c);
+    pub(crate) const IMR: Register = Register::at(BASE, 0x018);
+    pub(crate) const ICR: Register = Register::at(BASE, 0x024);
+    pub(crate) const TAILR: Register = Register::at(BASE, 0x028);
+}
+
+/// General-purpose timer module 1.
+pub(crate) mod timer1 {
+    use super::Register;
+
+    const BASE: usize = 0x4003_1000;
     pub(crate) const CFG: Register = Register::at(BASE, 0x000);
     pub(crate) const TAMR: Register = Register::at(BASE, 0x004);
     pub(crate) const CTL: Register = Register::at(BASE, 0x00c);
@@ -125,6 +141,24 @@ pub(crate) mod uart0 {
     pub(crate) const FBRD: Register = Register::at(BASE, 0x028);
     pub(crate) const LCRH: Register = Register::at(BASE, 0x02c);
     pub(crate) const CTL: Register = Register::at(BASE, 0x030);
+}
+
+/// UART1.
+pub(crate) mod uart1 {
+    use super::Register;
+
+    const BASE: usize = 0x4000_d000;
+    /// Both FIFOs: a read takes a byte and what was wrong with it, a write puts one.
+    pub(crate) const DR: Register = Register::at(BASE, 0x000);
+    pub(crate) const FR: Register = Register::at(BASE, 0x018);
+    pub(crate) const IBRD: Register = Register::at(BASE, 0x024);
+    pub(crate) const FBRD: Register = Register::at(BASE, 0x028);
+    pub(crate) const LCRH: Register = Register::at(BASE, 0x02c);
+    pub(crate) const CTL: Register = Register::at(BASE, 0x030);
+    /// Interrupt mask.
+    pub(crate) const IM: Register = Register::at(BASE, 0x038);
+    /// Interrupt clear: a write of 1 acknowledges.
+    pub(crate) const ICR: Register = Register::at(BASE, 0x044);
 }
 
 /// The Ethernet controller (chapter 15).
@@ -173,6 +207,9 @@ pub(crate) mod processor {
     /// Interrupt set-enable, of interrupts 0 to 31 and of 32 to 63.
     pub(crate) const NVIC_ISER: [Register; 2] =
         [Register::at(0xe000_e000, 0x100), Register::at(0xe000_e000, 0x104)];
+    /// Interrupt set-pending, of the same.
+    pub(crate) const NVIC_ISPR: [Register; 2] =
+        [Register::at(0xe000_e000, 0x200), Register::at(0xe000_e000, 0x204)];
     /// Interrupt control and state: what is pending.
     pub(crate) const ICSR: Register = Register::at(0xe000_e000, 0xd04);
     /// Configurable fault status: what the processor refused.

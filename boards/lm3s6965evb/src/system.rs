@@ -30,12 +30,15 @@ const PLLLRIS: u32 = 1 << 6;
 
 /// RCGC1.
 pub(crate) const TIMER0: u32 = 1 << 16;
+pub(crate) const TIMER1: u32 = 1 << 17;
 pub(crate) const UART0: u32 = 1;
+pub(crate) const UART1: u32 = 1 << 1;
 /// RCGC2.
 pub(crate) const EPHY0: u32 = 1 << 30;
 pub(crate) const EMAC0: u32 = 1 << 28;
 pub(crate) const GPIOF: u32 = 1 << 5;
 pub(crate) const GPIOA: u32 = 1;
+pub(crate) const GPIOD: u32 = 1 << 3;
 
 /// Cycles after which a crystal surely swings: 10 ms at the 12 MHz of the internal oscillator.
 const CRYSTAL_CYCLES: u32 = 120_000;
@@ -63,6 +66,12 @@ pub(crate) fn start() {
 /// Whether [`start`] was called since the last reset, which leads past the PLL.
 pub(crate) fn is_started() -> bool {
     RCC.read() & BYPASS == 0
+}
+
+/// Starts the clock of a UART or a timer (RCGC1); it may be used when this returns.
+pub(crate) fn power_serial_or_timer(peripheral: u32) {
+    RCGC1.set(peripheral);
+    cortex_m::asm::delay(8);
 }
 
 /// Starts the clocks of these peripherals of RCGC2; they may be used when this returns.

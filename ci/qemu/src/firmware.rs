@@ -18,6 +18,9 @@ pub const PROFILE: &str = "firmware";
 /// The instruction set of the LM3S6965: Cortex-M3.
 const THUMBV7M: &str = "thumbv7m-none-eabi";
 
+/// The binary that needs the boards' feature `udp`.
+const UDP_CHECK: &str = "udp-check";
+
 /// How firmware gets its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -153,6 +156,9 @@ impl Firmware<'_> {
         words.extend(["-p", self.board, "--bin", self.bin]);
         if let Some(address @ Address::Static { .. }) = self.address {
             words.extend(["--no-default-features", "--features", address.feature()]);
+        }
+        if self.bin == UDP_CHECK {
+            words.extend(["--features", "udp"]);
         }
         let (ip, gateway) = match self.address {
             Some(Address::Static { ip, gateway }) => (Some(ip.as_str()), gateway.as_deref()),

@@ -4,6 +4,8 @@ use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher};
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -59,12 +61,15 @@ pub enum Network {
 pub struct Builder<'a> {
     firmware: PathBuf,
     network: Network,
+    /// The board's port that [`Network::User`] leads to.
+    guest_port: u16,
     /// Further words for [`Network::User`].
     around: String,
     within: Vec<OsString>,
     plugin: Option<&'a Plugin>,
     stack: Option<Stack>,
     icount: Option<String>,
+    second_serial: bool,
     more: Vec<OsString>,
 }
 
@@ -85,6 +90,12 @@ impl<'a> Builder<'a> {
     /// Where its Ethernet leads; to nothing without this.
     pub fn network(mut self, network: Network) -> Self {
         self.network = network;
+        self
+    }
+
+    /// The board's port that [`Network::User`] leads to: 80 without this.
+    pub fn guest_port(mut self, port: u16) -> Self {
+        self.guest_port = port;
         self
     }
 
@@ -125,6 +136,13 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Gives the board's second serial port another end, see [`Machine::second_serial`]; without
+    /// this it leads to nothing.
+    pub fn second_serial(mut self) -> Self {
+        self.second_serial = true;
+        self
+    }
+
     /// More arguments for QEMU.
     pub fn arguments<W: Into<OsString>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
         self.more.extend(words.into_iter().map(Into::into));
@@ -162,10 +180,14 @@ impl<'a> Builder<'a> {
         let mut words: Vec<OsString> = ["-machine", BOARD, "-display", "none", "-monitor", "none"]
             .map(OsString::from)
             .into_iter()
-            .chain(["-serial", "stdio", "-qmp"].map(OsString::from))
+            .chain(["-serial", "stdio"].map(OsString::from))
             .collect();
-        words.push(with("unix:", &channel(folder), ",server=on,wait=off"));
-        words.extend(["-nic".into(), self.network.word(&self.around)]);
+        if self.second_serial {
+            // In the order of the board's ports: this is its second one.
+            words.extend(["-serial".into(), served(&second_serial(folder))]);
+        }
+        words.extend(["-qmp".into(), served(&channel(folder))]);
+        words.extend(["-nic".into(), self.network.word(self.guest_port, &self.around)]);
         if let Some(icount) = &self.icount {
             words.extend(["-icount".into(), icount.into()]);
         }
@@ -183,11 +205,12 @@ impl<'a> Builder<'a> {
 
 impl Network {
     /// What `-nic` takes.
-    fn word(&self, around: &str) -> OsString {
+    fn word(&self, guest_port: u16, around: &str) -> OsString {
         match self {
             Self::None => "none".into(),
             Self::User { port } => {
-                format!("user,model=stellaris,hostfwd=tcp:127.0.0.1:{port}-:80{around}").into()
+                let forwarded = format!("tcp:127.0.0.1:{port}-:{guest_port}");
+                format!("user,model=stellaris,hostfwd={forwarded}{around}").into()
             }
             Self::Tap { name } => {
                 format!("tap,model=stellaris,ifname={name},script=no,downscript=no").into()
@@ -202,11 +225,13 @@ impl Machine {
         Builder {
             firmware: firmware.to_owned(),
             network: Network::None,
+            guest_port: 80,
             around: String::new(),
             within: Vec::new(),
             plugin: None,
             stack: None,
             icount: None,
+            second_serial: false,
             more: Vec::new(),
         }
     }
@@ -237,6 +262,27 @@ impl Machine {
             Ok(line) => Ok(Some(line)),
             Err(Missing::Late) => Ok(None),
             Err(Missing::Ended) => bail!("QEMU has ended ({})", self.status()),
+        }
+    }
+
+    /// The other end of the board's second serial port, for one at a time. What the board says
+    /// before this is lost, as on a line to which nobody listens; what it does not read waits.
+    ///
+    /// # Errors
+    /// The machine was not given one ([`Builder::second_serial`]), or QEMU does not open it in
+    /// time.
+    pub fn second_serial(&self, patience: Duration) -> Result<UnixStream> {
+        let place = second_serial(&self.folder.0);
+        let deadline = Instant::now() + patience;
+        loop {
+            match UnixStream::connect(&place) {
+                Ok(stream) => return Ok(stream),
+                Err(error) if Instant::now() >= deadline => {
+                    let why = || format!("the second serial port\n{}", self.shown_log());
+                    return Err(error).with_context(why);
+                }
+                Err(_) => thread::sleep(LOOK_EVERY),
+            }
         }
     }
 
@@ -347,11 +393,13 @@ impl Drop for Machine {
 }
 
 impl Folder {
-    /// A folder that nobody else has. A socket's path may have 107 bytes, hence the short place.
+    /// A folder that nobody else has, or may look into. A socket's path may have 107 bytes, hence
+    /// the short place.
     fn new() -> Result<Self> {
         let random = RandomState::new().build_hasher().finish();
         let folder = std::env::temp_dir().join(format!("dustdevil-{random:016x}"));
-        fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
+        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        made.with_context(|| format!("make {}", folder.display()))?;
         Ok(Self(folder))
     }
 }
@@ -365,6 +413,15 @@ impl Drop for Folder {
 
 fn channel(folder: &Path) -> PathBuf {
     folder.join("qmp")
+}
+
+fn second_serial(folder: &Path) -> PathBuf {
+    folder.join("serial")
+}
+
+/// A socket on which QEMU listens, but does not wait for anybody.
+fn served(place: &Path) -> OsString {
+    with("unix:", place, ",server=on,wait=off")
 }
 
 fn with(before: &str, path: &Path, after: &str) -> OsString {
@@ -439,6 +496,18 @@ mod tests {
         let program = Assembled::new("port", &[])?;
         let machine = Machine::of(program.file()).network(Network::User { port: 0 }).start()?;
         assert!(is_free(machine.port()?).is_err(), "it is QEMU's");
+        Ok(())
+    }
+
+    #[test]
+    fn a_second_serial_port_is_there_when_it_was_asked_for() -> Result<()> {
+        let program = Assembled::new("serial", &[])?;
+        let machine = Machine::of(program.file()).second_serial().start()?;
+        machine.second_serial(Duration::from_secs(30))?;
+        let machine = Machine::of(program.file()).start()?;
+        let failure = machine.second_serial(Duration::from_millis(50));
+        let failure = format!("{:#}", failure.expect_err("nobody asked for one"));
+        assert!(failure.contains("the second serial port"), "{failure}");
         Ok(())
     }
 

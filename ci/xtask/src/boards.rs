@@ -35,6 +35,15 @@ pub(crate) const BOARDS: &[Board] = &[Board {
     openocd: "board/ek-lm3s6965.cfg",
 }];
 
+/// The port at which an example's firmware listens.
+pub(crate) fn port_of(example: &str) -> u16 {
+    match example {
+        "echo" => 7,
+        "chat-tcp" => 7000,
+        _ => 80,
+    }
+}
+
 impl Board {
     /// The board of this name.
     pub(crate) fn find(name: &str) -> Result<&'static Self> {

@@ -1,5 +1,6 @@
-//! `cargo xtask qemu EXAMPLE`: builds an example's firmware and boots it in QEMU, its port 80 on a
-//! port of this machine, until Ctrl-C. `cargo xtask test` runs the boards' tests from here.
+//! `cargo xtask qemu EXAMPLE`: builds an example's firmware and boots it in QEMU, the port at which
+//! it listens on a port of this machine, until Ctrl-C. `cargo xtask test` runs the boards' tests
+//! from here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use ::qemu::machine::{Machine, Network};
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::boards::{BOARDS, Board};
+use crate::boards::{BOARDS, Board, port_of};
 use crate::process::{Run, cargo, which};
 
 /// How long a line is waited for before it is asked whether somebody pressed Ctrl-C.
@@ -22,12 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What is booted.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The example: hello, bench or demo
+    /// The example: hello, demo, echo, ..
     example: String,
     /// The board's package under boards/
     #[arg(long, default_value = "lm3s6965evb")]
     board: String,
-    /// The port on 127.0.0.1 that leads to the board's port 80; 0: a free one
+    /// The port on 127.0.0.1 that leads to the board's; 0: a free one
     #[arg(long, default_value_t = 8080)]
     port: u16,
 }
@@ -43,12 +44,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         signal_hook::flag::register(signal, Arc::clone(&ended)).context("wait for Ctrl-C")?;
     }
     let network = Network::User { port: options.port };
-    let machine = Machine::of(&elf).network(network).guest(&address)?.start()?;
+    let guest_port = port_of(&options.example);
+    let machine = Machine::of(&elf).network(network).guest_port(guest_port);
+    let machine = machine.guest(&address)?.start()?;
     while !ended.load(Ordering::Relaxed) {
         let Some(line) = machine.next_line(LISTEN_FOR)? else { continue };
         println!("{line}");
-        if line.contains("listening on http://") {
-            println!("http://127.0.0.1:{}/ leads there; Ctrl-C ends it", machine.port()?);
+        if line.contains("listening on ") {
+            let here = format!("127.0.0.1:{}", machine.port()?);
+            let here = if guest_port == 80 { format!("http://{here}/") } else { here };
+            println!("{here} leads there; Ctrl-C ends it");
         }
     }
     machine.quit(PATIENCE)
