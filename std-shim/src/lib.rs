@@ -78,6 +78,8 @@ pub mod pipe;
 pub mod regex;
 pub mod signal;
 mod socket;
+#[doc = include_str!("../TORNADO.md")]
+pub mod tornado {}
 pub mod unix;
 pub mod unpark;
 pub mod watch;

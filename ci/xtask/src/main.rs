@@ -31,6 +31,7 @@ mod setup;
 mod size;
 mod soak;
 mod test;
+mod tornado;
 
 use std::process::ExitCode;
 
@@ -68,6 +69,8 @@ enum Step {
     Browser,
     /// Asks a server on Linux, and a board in QEMU, with other people's clients, tools and proxy
     Interop(interop::Options),
+    /// Plays the same scripts on Tornado and here: locks, queues, calls and coroutines
+    Tornado(tornado::Options),
     /// Boots an example's firmware in QEMU, with a port of this machine that leads to it
     Qemu(qemu::Options),
     /// Builds an example's firmware for a board and says how to flash it
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Step::Bench(options) => bench::run(&options),
         Step::Browser => browser::run(),
         Step::Interop(options) => interop::run(&options),
+        Step::Tornado(options) => tornado::run(&options),
         Step::Qemu(options) => qemu::run(&options),
         Step::Firmware(options) => firmware::run(&options),
         Step::Size(options) => size::run(&options),

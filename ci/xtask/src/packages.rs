@@ -38,14 +38,17 @@ const fn entry(name: &'static str, build: Build, test_features: &'static [&'stat
 /// Every package, in the order in which they are built.
 pub(crate) const PACKAGES: &[Entry] = &[
     entry("dustdevil-core", Build::Host, &["sim"]),
-    entry("dustdevil-std", Build::Host, &[]),
+    entry("dustdevil-std", Build::Host, &["futures-io", "regex", "tokio"]),
     entry("dustdevil-http", Build::Host, &[]),
-    entry("dustdevil-smoltcp", Build::Host, &["dhcp", "ping"]),
+    entry("dustdevil-smoltcp", Build::Host, &["dhcp", "ping", "udp"]),
     entry("hello", Build::Host, &[]),
     entry("bench", Build::Host, &[]),
     entry("demo", Build::Host, &[]),
     entry("conformance", Build::Host, &[]),
+    entry("echo", Build::Host, &[]),
+    entry("chat-tcp", Build::Host, &[]),
     entry("soak", Build::Host, &[]),
+    entry("tornado", Build::Host, &[]),
     entry("attack", Build::Tool, &[]),
     entry("cases", Build::Host, &[]),
     entry("xtask", Build::Host, &[]),
@@ -67,6 +70,8 @@ pub(crate) const NO_ALLOC: &[&str] = &[
     "bench",
     "demo",
     "conformance",
+    "echo",
+    "chat-tcp",
 ];
 
 /// The packages that must carry one version of each dependency.

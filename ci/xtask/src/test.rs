@@ -6,7 +6,7 @@ use crate::metadata::Metadata;
 use crate::packages::{self, Build, Entry};
 use crate::process::cargo;
 use crate::report::Report;
-use crate::{attack, bench, browser, check, fuzz, interop, loom, miri, qemu, setup, soak};
+use crate::{attack, bench, browser, check, fuzz, interop, loom, miri, qemu, setup, soak, tornado};
 
 /// Seeds that the simulator runs here; `cargo xtask soak` runs more.
 const SOAK_SEEDS: u64 = 1_000;
@@ -34,6 +34,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         report.step(&format!("test {}", entry.name), || package(entry));
     }
     check::run_all(&mut report);
+    if options.ci || tornado::is_possible() {
+        report.step("tornado", || tornado::run(&tornado::Options::smoke()));
+    } else {
+        println!("\nTornado is not installed: nothing was compared with it.");
+    }
     if !options.quick {
         report.step("miri", miri::run);
         report.step("loom", loom::run);

@@ -13,6 +13,11 @@
 //! | `conformance` | each route of the conformance application, a mebibyte in and out |
 //! | `demo` | the demo's page, figures and LED, and Chromium's many parallel connections |
 //! | `mixed` | good and bad clients together over a wire that has faults |
+//! | `remote` | an interrupt that sends messages at any moment of the loop's |
+//! | `echo` | one handler over TCP and over the second serial port, at once |
+//! | `chat_tcp` | a room of four: a fifth is told, who does not read is dropped |
+//! | `udp` | datagrams, and connections that the board opens |
+//! | `uart` | lines over UART1, and what happens when its rings are full |
 //!
 //! Firmware is built where it is needed. Each test has a network and a board of its own.
 #![cfg(target_os = "linux")]
@@ -21,11 +26,16 @@ mod address;
 mod attack;
 mod bad_input;
 mod cases;
+mod chat_tcp;
 mod conformance;
 mod demo;
+mod echo;
 mod faults;
 mod list;
 mod mixed;
 mod pressure;
+mod remote;
 mod starvation;
+mod uart;
+mod udp;
 mod util;

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is asked for on Linux; 50 bytes in all, as in the table of performance figures.
-const PATH: &str = "/plaintext";
+pub(super) const PATH: &str = "/plaintext";
 
 /// A server and what it is asked.
 #[derive(Clone, Debug)]
@@ -132,6 +132,11 @@ impl Client {
         Ok(())
     }
 
+    /// The socket, what is asked on it, and the length of an answer.
+    pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>, usize) {
+        (self.stream, self.request, self.answer_bytes)
+    }
+
     fn send(&mut self, requests: usize) -> Result<()> {
         self.stream.write_all(&self.request.repeat(requests)).context("send a request")
     }
@@ -144,6 +149,11 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// A connection for something else than HTTP.
+pub(super) fn lines(port: u16) -> Result<TcpStream> {
+    Ok(Client::connect(&Server::new(port))?.stream)
 }
 
 /// Sends bytes on a connection of their own and returns everything that comes back.

@@ -4,6 +4,7 @@
 //! goes through every kind of answer; an interrupt that came at the deepest moment adds its frame,
 //! so this figure alone has a tolerance of some words.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::budgets::Figure;
 use super::load::{self, Shape};
-use crate::boards::Board;
+use crate::boards::{Board, port_of};
 use crate::metadata;
 use crate::packages::TARGET_BOARD;
 use crate::process::cargo;
@@ -122,11 +123,40 @@ fn connection_bytes(board: &Board, of_four: u64) -> Result<u64> {
 fn stack_peak(elf: &Path, image: &Image, example: &str) -> Result<u32> {
     let stack = image.stack.context("the firmware names no top of its stack")?;
     let network = Network::User { port: 0 };
-    let machine = Machine::of(elf).network(network).paint(stack).start()?;
+    let guest_port = port_of(example);
+    let machine = Machine::of(elf).network(network).guest_port(guest_port).paint(stack).start()?;
     machine.wait_for("listening on", BOOT)?;
     let port = machine.port()?;
-    put_load(port, example).with_context(|| format!("the load; {}", machine.log()))?;
+    let loaded = if guest_port == 80 { put_load(port, example) } else { say_lines(port) };
+    loaded.with_context(|| format!("the load; {}", machine.log()))?;
     stack.peak(&machine)
+}
+
+/// Lines, for the examples that answer each: a name or whatever it is taken for, short ones, one
+/// that is too long and one that is no text; on several connections at once and one after another.
+fn say_lines(port: u16) -> Result<()> {
+    let long = [b'x'; 1024];
+    for round in 0..ROUNDS {
+        let mut clients = Vec::new();
+        for client in 0..CLIENTS {
+            let mut stream = load::lines(port)?;
+            stream.write_all(format!("name{client}\n").as_bytes())?;
+            clients.push(stream);
+        }
+        for stream in &mut clients {
+            stream.write_all(b"hello\n/who\n\xff\x00\n").context("say a line")?;
+            let mut answer = [0; 4];
+            stream.read_exact(&mut answer).context("wait for an answer")?;
+        }
+        if round % 4 == 0
+            && let Some(stream) = clients.first_mut()
+        {
+            stream.write_all(&long).context("say too much")?;
+        }
+        drop(clients);
+        std::thread::sleep(REST);
+    }
+    Ok(())
 }
 
 /// Each route over keep-alive connections in lockstep, connections opened one after another, and

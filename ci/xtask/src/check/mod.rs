@@ -4,6 +4,7 @@ mod arrows;
 mod licences;
 mod rfc;
 mod tidy;
+mod tornado;
 
 use std::collections::BTreeSet;
 
@@ -25,6 +26,9 @@ const MSRV: &str = "1.91";
 /// The feature of boards for an address that is chosen when they are built.
 const STATIC_IP: &str = "static-ip";
 
+/// The feature of a board's package for sockets of datagrams.
+const UDP: &str = "udp";
+
 /// What is checked.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -45,6 +49,8 @@ enum Check {
     Licences,
     /// http/RFC.md names every requirement of the RFCs, and tests that are there
     Rfc,
+    /// std-shim/TORNADO.md names everything that Tornado's core has, with code that is compiled
+    Tornado,
     /// The rules of the sources themselves
     Tidy,
     /// rustfmt has nothing to say
@@ -84,6 +90,7 @@ fn run_some(report: &mut Report, checks: &[Check]) {
             Check::Duplicates => duplicates(),
             Check::Licences => licences::check(),
             Check::Rfc => rfc::check(),
+            Check::Tornado => tornado::check(),
             Check::Tidy => tidy::check(),
             Check::Fmt => format(),
             Check::Clippy => clippy(),
@@ -120,7 +127,10 @@ fn clippy() -> Result<()> {
         let deny = ["--", "-D", "warnings"];
         cargo(MINUTES).args(base).args(deny).run()?;
         if package.features.contains_key(STATIC_IP) {
-            let other = ["--no-default-features", "--features", STATIC_IP];
+            // The binaries that need it are linted with the other address, once.
+            let udp = package.features.contains_key(UDP).then_some(UDP);
+            let features = [STATIC_IP].into_iter().chain(udp).collect::<Vec<_>>().join(",");
+            let other = ["--no-default-features", "--features", &features];
             let clippy = cargo(MINUTES).args(base).args(other).args(deny);
             clippy.env("DUSTDEVIL_IP", "192.0.2.2/24").run()?;
         }

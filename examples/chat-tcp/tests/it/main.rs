@@ -1,0 +1,15 @@
+//! The chat: in the simulator over many seeds, and the real program over real sockets.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `manners` | each thing that a client can do, and what it and the others are told |
+//! | `seeds` | any network, any crowd: everybody reads one story without a gap |
+//! | `crowd` | a thousand clients of the real program, twenty of which stop reading |
+//! | `process` | the real program: its limits, half-closed and reset connections, its end |
+#![cfg(target_os = "linux")]
+
+mod crowd;
+mod manners;
+mod process;
+mod seeds;
+mod util;
