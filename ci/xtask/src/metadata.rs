@@ -107,6 +107,12 @@ impl Metadata {
         METADATA.get().context("it was just set")
     }
 
+    /// The package of the servers that ours is measured beside, which is a workspace of its own.
+    pub(crate) fn of_peers() -> Result<Self> {
+        let manifest = root().join("ci/bench/Cargo.toml").display().to_string();
+        read(&["--no-deps", "--manifest-path", &manifest])
+    }
+
     /// Every package of Cargo.lock, with the graph.
     pub(crate) fn of_everything() -> Result<Self> {
         read(&["--locked"])

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::load;
-use super::server::Server;
+use super::server::Program;
 
 /// How many idle connections are opened.
 pub(super) const CONNECTIONS: usize = 10_000;
@@ -15,9 +15,9 @@ const OTHER_DESCRIPTORS: u64 = 100;
 /// Bytes of private memory that the server touched for each of [`CONNECTIONS`] idle connections:
 /// each has had one request answered. Tables lie in zeroed memory of which the kernel gives a page
 /// when it is first written, so pages that became dirty are the table entries in use.
-pub(super) fn per_idle_connection() -> Result<f64> {
+pub(super) fn per_idle_connection(of: &Program) -> Result<f64> {
     raise_descriptors()?;
-    let server = Server::start(&[], CONNECTIONS + 100)?;
+    let server = of.start(&[], load::PATH, CONNECTIONS + 100)?;
     // What the first request touches for good belongs to the server, not to a connection.
     let target = load::Server::at(server.address);
     drop(load::connect(&target, 1)?);

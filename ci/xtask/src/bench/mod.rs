@@ -8,6 +8,7 @@
 //! cargo xtask bench                     everything
 //! cargo xtask bench linux               the example `bench` as a process
 //! cargo xtask bench board --profile     the boards' firmware in QEMU, and where a request goes
+//! cargo xtask bench peers               ours beside the floor and other people's servers
 //! cargo xtask bench board --gate        fails where a board's figure crosses its budget
 //! ```
 
@@ -16,6 +17,8 @@ mod budgets;
 mod linux;
 mod load;
 mod memory;
+mod peers;
+mod rate;
 mod server;
 mod sizes;
 
@@ -38,6 +41,9 @@ pub(crate) struct Options {
     /// Print the functions that a request's instructions on a board were spent in
     #[arg(long)]
     profile: bool,
+    /// Of the peers only the floor and hyper, for a moment: shows that it works
+    #[arg(long)]
+    smoke: bool,
 }
 
 /// Where something is measured.
@@ -47,12 +53,14 @@ pub(crate) enum Place {
     Linux,
     /// The examples' firmware on each board
     Board,
+    /// The floor, ours and other people's servers on Linux, side by side
+    Peers,
 }
 
 impl Place {
     /// Whether a figure of this key is measured here.
     fn measures(self, key: &str) -> bool {
-        key.starts_with("board.") == (self == Self::Board)
+        self != Self::Peers && key.starts_with("board.") == (self == Self::Board)
     }
 }
 
@@ -65,6 +73,9 @@ impl Options {
 
 /// Runs the step.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.place == Some(Place::Peers) {
+        return peers::table(options.smoke);
+    }
     let wanted = |place| options.place.is_none_or(|only| only == place);
     let mut figures = Vec::new();
     if wanted(Place::Linux) {

@@ -1,7 +1,7 @@
-//! Runs the example `bench` under the tools that count for it.
+//! Runs servers under the tools that count for them: the example `bench`, and its peers.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -16,22 +16,45 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What a started server prints before its address.
 const LISTENING: &str = "listening on http://";
 
+/// The words that start a server for so many connections that will ask for this path.
+pub(super) type Command = dyn Fn(&str, usize) -> Vec<String>;
+
+/// A server that can be started: ours, the floor, or somebody else's.
+pub(super) struct Program {
+    /// What the table calls it.
+    pub(super) name: &'static str,
+    /// How it is started.
+    pub(super) words: Box<Command>,
+    /// Whether it drains and exits with 0 when it is asked to end.
+    pub(super) ends_well: bool,
+}
+
 /// A server that runs.
 pub(super) struct Server {
     beside: Beside,
+    ends_well: bool,
     /// Where it listens.
     pub(super) address: SocketAddr,
 }
 
-impl Server {
-    /// Starts the server with these words before its own.
-    pub(super) fn start(before: &[&str], connections: usize) -> Result<Self> {
+impl Program {
+    /// The example `bench`.
+    pub(super) fn ours() -> Result<Self> {
+        let binary = metadata::target_folder()?.join("release/bench").display().to_string();
+        let words = move |_: &str, connections: usize| {
+            let own = ["--address", "127.0.0.1", "--port", "0", "--workers", "1", "--connections"];
+            let mut words = vec![binary.clone()];
+            words.extend(own.map(str::to_owned));
+            words.push(connections.to_string());
+            words
+        };
+        Ok(Self { name: "dustdevil", words: Box::new(words), ends_well: true })
+    }
+
+    /// Starts it with these words before its own.
+    pub(super) fn start(&self, before: &[&str], path: &str, connections: usize) -> Result<Server> {
         let mut words: Vec<String> = before.iter().map(|word| (*word).to_owned()).collect();
-        words.push(binary()?.display().to_string());
-        let connections = connections.to_string();
-        let own = ["--address", "127.0.0.1", "--port", "0", "--workers", "1", "--connections"];
-        words.extend(own.map(str::to_owned));
-        words.push(connections);
+        words.extend((self.words)(path, connections));
         // Callgrind counts every round of a `rep movs` as one instruction: glibc is told not to
         // use them, so that a copy costs what it costs.
         let environment = [("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-ERMS,-FSRM")];
@@ -39,27 +62,26 @@ impl Server {
         let rest = beside.wait_for_line(LISTENING, PATIENCE)?;
         let address = rest.split(['/', ' ']).next().unwrap_or_default();
         let address = address.parse().with_context(|| format!("the address `{address}`"))?;
-        Ok(Self { beside, address })
+        Ok(Server { beside, ends_well: self.ends_well, address })
     }
+}
 
+impl Server {
     /// Its process id.
     pub(super) fn id(&self) -> u32 {
         self.beside.id()
     }
 
-    /// Ends it by SIGTERM; it must drain and exit with 0.
+    /// Ends it by SIGTERM; one that does so well must drain and exit with 0.
     pub(super) fn end(self) -> Result<()> {
-        self.beside.end(PATIENCE)
+        let ended = self.beside.end(PATIENCE);
+        if self.ends_well { ended } else { Ok(()) }
     }
 }
 
-/// Builds the server.
+/// Builds the example `bench`.
 pub(super) fn build() -> Result<()> {
     cargo(20).args(["build", "--release", "--locked", "-p", "bench"]).run()
-}
-
-fn binary() -> Result<PathBuf> {
-    Ok(metadata::target_folder()?.join("release/bench"))
 }
 
 /// A tool that counts something about a program.
@@ -74,9 +96,9 @@ pub(super) enum Counter {
 impl Counter {
     /// What one request costs: the difference between a long and a short run, so that starting,
     /// connecting and ending cancel out.
-    pub(super) fn per_request(self, shape: Shape, rounds: u64) -> Result<f64> {
-        let short = self.count(shape, rounds / 4)?;
-        let long = self.count(shape, rounds)?;
+    pub(super) fn per_request(self, of: &Program, shape: Shape, rounds: u64) -> Result<f64> {
+        let short = self.count(of, shape, rounds / 4)?;
+        let long = self.count(of, shape, rounds)?;
         let requests = (rounds - rounds / 4) * shape.requests();
         if long <= short {
             bail!("{long} after {rounds} rounds and {short} after a quarter of them");
@@ -84,7 +106,7 @@ impl Counter {
         Ok((long - short) as f64 / requests as f64)
     }
 
-    fn count(self, shape: Shape, rounds: u64) -> Result<u64> {
+    fn count(self, of: &Program, shape: Shape, rounds: u64) -> Result<u64> {
         let folder = metadata::target_folder()?.join("bench");
         std::fs::create_dir_all(&folder)?;
         let file = folder.join(self.file());
@@ -92,7 +114,7 @@ impl Counter {
         if file.exists() {
             std::fs::remove_file(&file)?;
         }
-        let server = Server::start(&self.words(&file).each(), 256)?;
+        let server = of.start(&self.words(&file).each(), load::PATH, 256)?;
         shape.run(&load::Server::at(server.address), rounds)?;
         server.end()?;
         self.read(&file)

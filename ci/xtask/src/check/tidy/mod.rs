@@ -146,7 +146,12 @@ fn judge(file: &Path, text: &str) -> Vec<Finding> {
 fn width(extension: &str, text: &str) -> Vec<Finding> {
     // A table's row, an address and a package's description cannot be broken.
     let unbreakable = |line: &str| {
-        (extension == "md" && line.trim_start().starts_with('|'))
+        let row = match extension {
+            "md" => line.trim_start(),
+            "rs" => line.trim_start().trim_start_matches(['/', '!', ' ']),
+            _ => "",
+        };
+        row.starts_with("| ")
             || (extension == "toml" && line.starts_with("description = "))
             || line.contains("://")
     };
@@ -193,8 +198,9 @@ fn quotes(root: &Path) -> Result<Vec<String>> {
 
 /// Rust files that nothing compiles.
 fn dead(root: &Path, files: &[PathBuf]) -> Result<Vec<String>> {
-    let metadata = Metadata::of_workspace()?;
-    let targets = metadata.packages.iter().flat_map(|package| &package.targets);
+    let workspace = &Metadata::of_workspace()?.packages;
+    let peers = Metadata::of_peers()?.packages;
+    let targets = workspace.iter().chain(&peers).flat_map(|package| &package.targets);
     let roots = targets.map(|target| target.src_path.clone());
     let reached = reach::reachable(roots, |file| std::fs::read_to_string(file).ok());
     let is_rust = |file: &&PathBuf| file.extension().is_some_and(|extension| extension == "rs");
