@@ -14,8 +14,8 @@
 //! Layer: a [`RawStream`] around a [`RawStream`], so that a stream without it is none the larger;
 //! part of [`stream`](super).
 
-use core::cell::RefCell;
-use core::task::{Context, Poll, ready};
+use core::cell::{Cell, RefCell};
+use core::task::{Context, Poll, Waker, ready};
 
 use embedded_io::ErrorKind;
 
@@ -34,13 +34,15 @@ use crate::poller::{Error, Interest};
 pub struct Buffered<'o, S> {
     raw: S,
     output: RefCell<Output<'o>>,
+    /// Who waits for something else than room.
+    waiting: Cell<Option<Waker>>,
 }
 
 impl<'o, S: RawStream> Buffered<'o, S> {
     /// `raw`, with `output` for what it does not take at once.
     pub const fn new(raw: S, output: &'o mut [u8]) -> Self {
         let output = Output { ring: output, start: 0, len: 0, end: End::Open };
-        Self { raw, output: RefCell::new(output) }
+        Self { raw, output: RefCell::new(output), waiting: Cell::new(None) }
     }
 
     /// What it stands on, for addresses.
@@ -73,9 +75,21 @@ impl<'o, S: RawStream> Buffered<'o, S> {
             Ok(taken) => taken,
         };
         let rest = data.get(taken..).unwrap_or_default();
+        let was_empty = output.len == 0;
         let kept = output.push(rest);
         debug_assert_eq!(kept, rest.len(), "there was room for all of it");
+        let is_new = was_empty && output.len > 0;
+        drop(output);
+        self.tell(is_new);
         Ok(())
+    }
+
+    /// Wakes who waits for something else, if something is held back now that was not: that call
+    /// sends it on, and found nothing to wait for when it looked.
+    fn tell(&self, is_new: bool) {
+        if is_new && let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
     }
 
     /// Sends on what is held back; ready once that is all of it.
@@ -240,14 +254,23 @@ impl<S: RawStream> RawStream for Buffered<'_, S> {
     fn try_write(&self, data: &[u8]) -> nb::Result<usize, Error> {
         let mut output = self.output.borrow_mut();
         output.check().map_err(nb::Error::Other)?;
-        output.write(&self.raw, data)
+        let was_empty = output.len == 0;
+        let result = output.write(&self.raw, data);
+        let is_new = was_empty && output.len > 0;
+        drop(output);
+        self.tell(is_new);
+        result
     }
 
     fn poll_ready(&self, interest: Interest, cx: &mut Context<'_>) -> Poll<()> {
         let drained = self.poll_drain(cx);
         if interest != Interest::Write {
             // An error is noted: this side finds out for itself whether it concerns it.
-            return self.raw.poll_ready(interest, cx);
+            let polled = self.raw.poll_ready(interest, cx);
+            if polled.is_pending() {
+                self.waiting.set(Some(cx.waker().clone()));
+            }
+            return polled;
         }
         let output = self.output.borrow();
         match drained {
@@ -301,7 +324,9 @@ impl<S: RawStream> RawStream for Buffered<'_, S> {
 
     fn abort(&self) {
         let mut output = self.output.borrow_mut();
-        (output.start, output.len) = (0, 0);
+        if output.is_due() {
+            (output.start, output.len, output.end) = (0, 0, End::Failed(Error::STALE));
+        }
         self.raw.abort();
     }
 }

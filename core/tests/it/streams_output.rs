@@ -129,6 +129,34 @@ fn whoever_waits_for_anything_sends_on_what_is_held_back() {
     }
 }
 
+/// The read found nothing held back when it looked, and sends on all the same what is then.
+#[test]
+fn what_is_held_back_later_is_sent_on_by_who_waits_already() {
+    for direct in [true, false] {
+        let peer = Script::new("x").stop_reading().wait(SECOND).resume_reading();
+        let peer = peer.expect_contains(b"0123456789abcdefghij", SECOND).wait(MINUTE + SECOND);
+        let peer = peer.tolerant();
+        let (_, record) = with_tcp(1, window(4), peer, async |handle, tcp| {
+            let (mut input, mut output) = ([0; 8], [0; 32]);
+            let mut stream = IoStream::with_output(tcp, &mut input, &mut output);
+            let (mut reader, mut writer) = stream.split();
+            let read = reader.read_bytes(1);
+            let write = async {
+                handle.sleep(millis(10)).await;
+                if direct {
+                    writer.write_nowait(b"0123456789abcdefghij").unwrap();
+                } else {
+                    writer.write(b"0123456789abcdefghij").await.unwrap();
+                }
+            };
+            assert!(handle.timeout(MINUTE, join(read, write)).await.is_err());
+            assert!(!stream.writing(), "{direct}");
+            stream.abort();
+        });
+        assert_eq!(record.outcome().received, b"0123456789abcdefghij");
+    }
+}
+
 #[test]
 fn an_end_of_output_comes_behind_what_is_held_back() {
     let peer = Script::new("x").stop_reading().wait(SECOND).resume_reading();
