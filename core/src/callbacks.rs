@@ -289,9 +289,12 @@ impl<'m, 'c, C: ?Sized, F: FnOnce(&C)> Callbacks<'m, 'c, C, F> {
     /// Makes those calls that are due by now, not what they add.
     fn make_due(&self, context: &C) {
         self.collect(self.handle.now());
+        let added = self.added.get();
         for _ in 0..self.due.len().min(CALLS_PER_POLL_MAX) {
-            // Fewer, when one of them cancels another.
-            let Some(index) = self.due.pop_front(self.calls.entries()) else { return };
+            // Fewer, when one of them cancels another; what they add stands behind all of these.
+            let next = self.due.front().filter(|&index| self.call(index).order.get() < added);
+            let Some(index) = next else { return };
+            self.due.remove(self.calls.entries(), index);
             if let Some(callback) = self.end(index) {
                 callback(context);
             }

@@ -138,6 +138,26 @@ fn a_call_cancels_one_that_is_due_in_the_same_turn_but_not_itself() {
 }
 
 #[test]
+fn what_a_call_adds_waits_for_the_next_turn_also_where_it_cancels_another() {
+    fn swap(app: &App<'_>) {
+        assert!(app.calls.cancel(app.id.take().unwrap()));
+        assert!(app.calls.add_callback(|app| app.log("added")).is_ok());
+        app.log("swap");
+    }
+    let log = logged(4, |app, _| {
+        let add = |call| app.calls.call_later(millis(5), call).unwrap();
+        add(swap);
+        app.id.set(Some(add(|app| app.log("victim"))));
+        let check = |app: &App<'_>| {
+            let turns = app.turns.borrow();
+            assert_eq!(turns[1] - turns[0], 1, "in a later turn");
+        };
+        assert!(app.calls.call_later(millis(50), check).is_ok());
+    });
+    assert_eq!(log, ["swap", "added"]);
+}
+
+#[test]
 fn a_full_table_gives_the_callback_back_and_dropping_it_drops_them_all() {
     in_world(1, Faults::NONE, BARE, |_, reactor| {
         type Boxed = Box<dyn FnOnce(&())>;
