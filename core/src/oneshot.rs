@@ -299,10 +299,11 @@ impl<T> Future for Promised<'_, T> {
 
 impl<T> Drop for Promised<'_, T> {
     fn drop(&mut self) {
+        // A value that came too late to be taken. Both are dropped when the cell may serve the next
+        // pair: either may call back.
+        let left = (self.cell.waker.take(), self.cell.value.take());
         self.cell.clear(FUTURE);
-        self.cell.waker.take();
-        // One that came too late to be taken.
-        drop(self.cell.value.take());
+        drop(left);
     }
 }
 

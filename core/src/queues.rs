@@ -19,7 +19,8 @@
 //!   Either are served in the order in which they came.
 //! - An item is in one place. A getter that is dropped with an item in its hands leaves the queue
 //!   as if it had never waited: the items of those that were served after it move up by one, and
-//!   what is then left over goes to the next getter, or back to where it was to be got from. Where
+//!   what is then left over goes to the next getter, or back to where it was to be got from (in a
+//!   [`LifoQueue`], to the top). Where
 //!   there is no room any more, the waiter keeps it, and it comes before what else there is.
 //! - A put counts when its item leaves the putter: then it is one of the tasks that
 //!   [`join`](AnyQueue::join) waits for, until [`task_done`](AnyQueue::task_done).

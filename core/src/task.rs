@@ -149,8 +149,6 @@ impl<'m, F: Future> Slots<'m, F> {
     }
 }
 
-/// Drops all futures in place. When one of the drops panics, those after it are leaked: they stay
-/// counted, and so their memory is never reused.
 /// A slot that is occupied was filled, or an empty one polled; for every type of future.
 #[cold]
 #[inline(never)]
@@ -158,6 +156,8 @@ fn misused() -> ! {
     panic!("a slot was filled twice, or polled while it was empty");
 }
 
+/// Drops all futures in place. When one of the drops panics, those after it are leaked: they stay
+/// counted, and so their memory is never reused.
 impl<F: Future> Drop for Slots<'_, F> {
     fn drop(&mut self) {
         for index in 0..self.capacity() {

@@ -59,7 +59,7 @@ use embedded_io::ErrorKind;
 
 use crate::handle::Handle;
 use crate::operations::{self, Reach};
-use crate::poller::{Datagram, Error, Interest, Io, Readiness, Token};
+use crate::poller::{Datagram, Error, Interest, Io, Token};
 use crate::reactor::{Close, Group, Reactor};
 
 /// Datagrams sent or received in a row before others have their turn: 16.
@@ -87,7 +87,7 @@ impl<P: Datagram> Post for Reactor<'_, P> {
         let result = Reach::world(self).recv_from(Io(source.io.get()), buf);
         match result {
             Ok((len, _)) => self.state.metrics.add_bytes_in(len.min(buf.len())),
-            Err(nb::Error::WouldBlock) => source.disprove(Readiness::READ),
+            Err(nb::Error::WouldBlock) => source.disprove(Interest::Read.readiness()),
             Err(nb::Error::Other(_)) => {}
         }
         result
@@ -98,7 +98,7 @@ impl<P: Datagram> Post for Reactor<'_, P> {
         let result = Reach::world(self).send_to(Io(source.io.get()), data, to);
         match result {
             Ok(()) => self.state.metrics.add_bytes_out(data.len()),
-            Err(nb::Error::WouldBlock) => source.disprove(Readiness::WRITE),
+            Err(nb::Error::WouldBlock) => source.disprove(Interest::Write.readiness()),
             Err(nb::Error::Other(_)) => {}
         }
         result
@@ -180,7 +180,7 @@ impl<'c> UdpSocket<'c> {
     /// Cancel-safe: a dropped call has received nothing.
     ///
     /// # Errors
-    /// The world's own: the socket can no longer be used.
+    /// The world's own: the socket can no longer be used, but after [`ErrorKind::Interrupted`].
     pub const fn recv_from<'b>(&self, buf: &'b mut [u8]) -> RecvFrom<'_, 'b, 'c> {
         RecvFrom { socket: self, buf: Some(buf) }
     }

@@ -189,12 +189,14 @@ impl<'m, T> Table<'m, T> {
     /// A free waiter at the end of `line`, arrow 1; `None` when there is none.
     pub(crate) fn enter(&self, line: &Line, cx: &Context<'_>) -> Option<Place> {
         let place = Place::new(self.free.get())?;
+        // Before anything changes: a clone of somebody else's waker may call back.
+        let waker = cx.waker().clone();
         let waiter = self.waiter(place);
         debug_assert_eq!(waiter.stage.get(), Stage::Free, "{place} is taken");
         self.free.set(waiter.next.take());
         waiter.stage.set(Stage::Waiting);
         line.push_back(self, place);
-        waiter.waker.set(Some(cx.waker().clone()));
+        waiter.waker.set(Some(waker));
         Some(place)
     }
 
@@ -204,11 +206,14 @@ impl<'m, T> Table<'m, T> {
         if waiter.stage.get() != Stage::Waiting {
             return Poll::Ready(());
         }
-        let waker = match waiter.waker.take() {
-            Some(waker) if waker.will_wake(cx.waker()) => waker,
-            _ => cx.waker().clone(),
-        };
-        waiter.waker.set(Some(waker));
+        match waiter.waker.take() {
+            Some(waker) if waker.will_wake(cx.waker()) => waiter.waker.set(Some(waker)),
+            old => {
+                waiter.waker.set(Some(cx.waker().clone()));
+                // Last: what its end runs may grant this very place.
+                drop(old);
+            }
+        }
         Poll::Pending
     }
 
@@ -251,7 +256,7 @@ impl<'m, T> Table<'m, T> {
 
     /// Grants the first `count` of `line`, and wakes them in their order; how many there were.
     pub(crate) fn grant_first(&self, line: &Line, count: usize, stage: Stage) -> usize {
-        // Settled before the first wake: who enters meanwhile came too late.
+        // Settled before the first wake: those who enter meanwhile do not add to them.
         let count = count.min(line.len());
         for _ in 0..count {
             if let Some(place) = self.grant(line, stage) {
