@@ -57,21 +57,28 @@ use embedded_io_async::BufRead;
 /// # peer.join().unwrap();
 /// # }
 /// ```
+///
+/// What is always ready gives way to others after [`CALLS_IN_ROW_MAX`] calls.
 pub struct Compat<'b, S> {
     stream: IoStream<'b, S>,
+    /// Calls since one last had to wait.
+    in_row: u32,
 }
+
+/// Reads and writes of a [`Compat`] in a row before others have their turn: 64.
+pub const CALLS_IN_ROW_MAX: u32 = 64;
 
 impl<S: RawStream> Compat<'_, S> {
     /// Any raw stream, without a buffer: as `AsyncBufRead` it answers
     /// [`ErrorKind::OutOfMemory`](io::ErrorKind).
     pub const fn new(raw: S) -> Self {
-        Self { stream: IoStream::new(raw, &mut []) }
+        Self { stream: IoStream::new(raw, &mut []), in_row: 0 }
     }
 }
 
 impl<'b, S> From<IoStream<'b, S>> for Compat<'b, S> {
     fn from(stream: IoStream<'b, S>) -> Self {
-        Self { stream }
+        Self { stream, in_row: 0 }
     }
 }
 
@@ -81,12 +88,39 @@ impl<'b, S: RawStream> Compat<'b, S> {
         self.stream
     }
 
+    /// Ready while this call may go ahead. The traits' callers loop over calls that are ready, and
+    /// would let nobody else run for as long as the peer keeps up.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.in_row += 1;
+        if self.in_row <= CALLS_IN_ROW_MAX {
+            return Poll::Ready(());
+        }
+        self.in_row = 0;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// A call that waits ends the row.
+    fn counted<T>(&mut self, polled: Poll<T>) -> Poll<T> {
+        if polled.is_pending() {
+            self.in_row = 0;
+        }
+        polled
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        pin!(self.stream.read_into_partial(buf)).poll(cx).map_err(io_error)
+        ready!(self.poll_turn(cx));
+        let polled = pin!(self.stream.read_into_partial(buf)).poll(cx).map_err(io_error);
+        self.counted(polled)
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        ready!(pin!(self.stream.fill_buf()).poll(cx)).map_err(io_error)?;
+        // What is there already moves nothing.
+        if self.stream.buffered().is_empty() {
+            ready!(self.poll_turn(cx));
+        }
+        let polled = pin!(self.stream.fill_buf()).poll(cx).map_ok(|_| ()).map_err(io_error);
+        ready!(self.counted(polled))?;
         Poll::Ready(Ok(self.stream.buffered()))
     }
 
@@ -95,11 +129,12 @@ impl<'b, S: RawStream> Compat<'b, S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_turn(cx));
         let mut write = self.stream.write(data);
         let polled = Pin::new(&mut write).poll(cx);
         // What was taken is told; whatever stands in the way is met again by the next call.
         match (write.written(), polled) {
-            (0, Poll::Pending) => Poll::Pending,
+            (0, Poll::Pending) => self.counted(Poll::Pending),
             (0, Poll::Ready(Err(error))) => Poll::Ready(Err(io_error(error))),
             (written, _) => Poll::Ready(Ok(written)),
         }

@@ -373,7 +373,11 @@ impl Transport for Epoll {
 
     fn set_nodelay(&mut self, io: Io, on: bool) -> Result<(), Error> {
         let connection = self.table.get(io).ok_or(Error::STALE)?;
-        sockopt::set_tcp_nodelay(connection, on).map_err(error)
+        match sockopt::set_tcp_nodelay(connection, on) {
+            // A unix socket never waits.
+            Err(Errno::OPNOTSUPP) => Ok(()),
+            done => done.map_err(error),
+        }
     }
 
     fn shutdown(&mut self, io: Io) {

@@ -209,10 +209,12 @@ impl<J: Job> Executor<J> {
     /// [`StillRunning`]: so many jobs go on by themselves; the end of the process stops them.
     pub fn close(self, patience: Duration) -> Result<(), StillRunning> {
         self.shared.close();
-        self.shared.wait(Some(Instant::now() + patience))
+        // One that cannot be held is no bound.
+        self.shared.wait(Instant::now().checked_add(patience))
     }
 }
 
+/// Not for one of its own jobs to do: that would wait for itself.
 impl<J: Job> Drop for Executor<J> {
     fn drop(&mut self) {
         if self.shared.close() {
@@ -240,18 +242,17 @@ impl<J: Job> Submitted<J> {
     pub fn detach(mut self) {
         let Some(place) = self.place.take() else { return };
         let mut state = self.shared.lock();
-        let stage = &mut state.places[place].stage;
-        let (next, done) = match std::mem::replace(stage, Stage::Free) {
-            Stage::Waiting(job) => (Stage::Detached(job), None),
-            Stage::Running => (Stage::Abandoned, None),
-            other => (Stage::Free, Some(other)),
+        let Place { stage, waker } = &mut state.places[place];
+        let waker = waker.take();
+        let (next, is_done) = match std::mem::replace(stage, Stage::Free) {
+            Stage::Waiting(job) => (Stage::Detached(job), false),
+            Stage::Running => (Stage::Abandoned, false),
+            other => (other, true),
         };
         *stage = next;
-        if done.is_some() {
-            state.release(place);
-        }
+        let done = is_done.then(|| state.release(place));
         drop(state);
-        drop(done); // the user's value, now that nothing is locked
+        drop((waker, done)); // the user's values, now that nothing is locked
     }
 }
 
@@ -266,13 +267,16 @@ impl<J: Job> Future for Submitted<J> {
         let Place { stage, waker } = &mut state.places[place];
         if !matches!(stage, Stage::Done(_)) {
             if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-                *waker = Some(cx.waker().clone());
+                let old = waker.replace(cx.waker().clone());
+                drop(state);
+                drop(old); // somebody else's, now that nothing is locked
             }
             return Poll::Pending;
         }
-        let Stage::Done(result) = state.release(place) else { unreachable!("seen just now") };
+        let released = state.release(place);
         drop(state);
         self.place = None;
+        let Stage::Done(result) = released.stage else { unreachable!("seen just now") };
         Poll::Ready(result)
     }
 }
@@ -281,6 +285,7 @@ impl<J: Job> Drop for Submitted<J> {
     fn drop(&mut self) {
         let Some(place) = self.place.take() else { return };
         let mut state = self.shared.lock();
+        let waker = state.places[place].waker.take();
         let dropped = match state.places[place].stage {
             Stage::Running => {
                 state.places[place].stage = Stage::Abandoned;
@@ -293,7 +298,7 @@ impl<J: Job> Drop for Submitted<J> {
             _ => Some(state.release(place)),
         };
         drop(state);
-        drop(dropped); // the user's value, now that nothing is locked
+        drop((waker, dropped)); // the user's values, now that nothing is locked
     }
 }
 
@@ -335,9 +340,9 @@ struct State<J: Job> {
 
 impl<J: Job> State<J> {
     /// Frees `place` and returns what was there, to be dropped once nothing is locked.
-    fn release(&mut self, place: usize) -> Stage<J> {
+    fn release(&mut self, place: usize) -> Place<J> {
         self.free.push(place);
-        std::mem::replace(&mut self.places[place], Place::FREE).stage
+        std::mem::replace(&mut self.places[place], Place::FREE)
     }
 }
 
@@ -436,7 +441,9 @@ impl<J: Job> Shared<J> {
         }
         let mut state = self.lock();
         state.busy -= 1;
-        let _taken_out = state.release(place);
+        let released = state.release(place);
+        drop(state);
+        drop(released);
     }
 
     /// Lets no more jobs begin. Whether this was the first time.

@@ -96,24 +96,29 @@ impl Bind<'_> {
     pub fn sockets(&self) -> Result<Vec<OwnedFd>, Error> {
         let mut sockets = Vec::new();
         let mut port = self.port;
-        for address in self.addresses()? {
-            match self.socket(SocketAddr::new(address, port)) {
+        for mut at in self.addresses()? {
+            at.set_port(port);
+            match self.socket(at) {
                 Ok(socket) => {
                     if port == 0 {
                         port = bound_port(&socket).map_err(socket::error)?;
                     }
                     sockets.push(socket);
                 }
-                Err(errno) if self.may_be_missing(address, errno) => {}
+                Err(errno) if self.may_be_missing(at.ip(), errno) => {}
                 Err(errno) => return Err(socket::error(errno)),
             }
         }
         if sockets.is_empty() { Err(Error::new(ErrorKind::NotFound)) } else { Ok(sockets) }
     }
 
-    fn addresses(&self) -> Result<Vec<IpAddr>, Error> {
-        let mut addresses: Vec<IpAddr> = match self.address {
-            None | Some("") => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+    /// With their port, and the interface of one that is local to a link.
+    fn addresses(&self) -> Result<Vec<SocketAddr>, Error> {
+        let mut addresses: Vec<SocketAddr> = match self.address {
+            None | Some("") => vec![
+                (Ipv4Addr::UNSPECIFIED, self.port).into(),
+                (Ipv6Addr::UNSPECIFIED, self.port).into(),
+            ],
             Some(name) => {
                 let found = (name, self.port).to_socket_addrs();
                 let found = found.map_err(|error| match portable(&error) {
@@ -121,7 +126,7 @@ impl Bind<'_> {
                     Error { code: 0, .. } => Error::new(ErrorKind::NotFound),
                     error => error,
                 });
-                found?.map(|address| address.ip()).collect()
+                found?.collect()
             }
         };
         addresses.retain(|address| match self.family {
@@ -201,7 +206,7 @@ mod tests {
     fn names_stand_for_addresses() {
         let addresses = |address, family| {
             let found = Bind { address, family, ..Bind::new(0) }.addresses().unwrap();
-            found.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            found.iter().map(|at| at.ip().to_string()).collect::<Vec<_>>().join(" ")
         };
         for (address, family, found) in [
             (None, Family::Any, "0.0.0.0 ::"),

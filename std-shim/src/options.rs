@@ -120,7 +120,7 @@ fn command(name: String) -> Command {
     let count = |id| Arg::new(id).long(id).value_name("COUNT");
     Command::new(name)
         .version(env!("CARGO_PKG_VERSION"))
-        .about("An HTTP server on Dustdevil")
+        .about("A server on Dustdevil")
         .after_help(
             "The environment variable DUSTDEVIL_LOG sets what is logged: off, error, warn, \
              info (the default), debug or trace.",

@@ -47,12 +47,11 @@
 //! # Ok::<(), dustdevil_core::poller::Error>(())
 //! ```
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-#[cfg(doc)]
 use dustdevil_core::embedded_io::ErrorKind;
 use dustdevil_core::nb;
 use dustdevil_core::poller::{Error, Interest};
@@ -68,8 +67,10 @@ use crate::watch::{Host, Watch};
 pub struct Pipe<'c, T: AsFd = OwnedFd> {
     /// `None` once it was closed.
     watch: RefCell<Option<Watch<'c, T>>>,
-    /// Whether it only writes, so that closing it is how its output ends.
-    only_writes: bool,
+    /// Which directions it has: O_RDONLY, O_WRONLY or O_RDWR.
+    access: OFlags,
+    /// Its output was ended: by closing it, as it only writes.
+    is_shut: Cell<bool>,
 }
 
 impl<'c, T: AsFd> Pipe<'c, T> {
@@ -83,8 +84,8 @@ impl<'c, T: AsFd> Pipe<'c, T> {
         if !flags.contains(OFlags::NONBLOCK) {
             fcntl_setfl(&inner, flags | OFlags::NONBLOCK).map_err(error)?;
         }
-        let only_writes = flags & OFlags::ACCMODE == OFlags::WRONLY;
-        Ok(Self { watch: RefCell::new(Some(Watch::new(host, inner)?)), only_writes })
+        let watch = RefCell::new(Some(Watch::new(host, inner)?));
+        Ok(Self { watch, access: flags & OFlags::ACCMODE, is_shut: Cell::new(false) })
     }
 
     /// Gives the descriptor back, still non-blocking; `None` when the stream was closed.
@@ -105,6 +106,9 @@ impl<'c, T: AsFd> Pipe<'c, T> {
 
 impl<T: AsFd> RawStream for Pipe<'_, T> {
     fn try_read(&self, buf: &mut [u8]) -> nb::Result<usize, Error> {
+        if self.is_shut.get() {
+            return Ok(0);
+        }
         let read = self.attempt(Interest::Read, |inner| rustix::io::read(inner, &mut *buf));
         match read {
             // What a pseudo-terminal says when its other side was closed.
@@ -114,20 +118,32 @@ impl<T: AsFd> RawStream for Pipe<'_, T> {
     }
 
     fn try_write(&self, data: &[u8]) -> nb::Result<usize, Error> {
+        if self.is_shut.get() {
+            return Err(nb::Error::Other(Error::new(ErrorKind::BrokenPipe)));
+        }
         self.attempt(Interest::Write, |inner| rustix::io::write(inner, data))
     }
 
     fn poll_ready(&self, interest: Interest, cx: &mut Context<'_>) -> Poll<()> {
+        // The kernel reports nothing of a direction that is not there: an attempt says so.
+        if matches!(
+            (interest, self.access),
+            (Interest::Write, OFlags::RDONLY) | (Interest::Read, OFlags::WRONLY)
+        ) {
+            return Poll::Ready(());
+        }
         self.watch.borrow().as_ref().map_or(Poll::Ready(()), |watch| watch.poll_ready(interest, cx))
     }
 
     fn shutdown(&self) {
-        if self.only_writes {
+        if self.access == OFlags::WRONLY && self.watch.borrow().is_some() {
             self.close();
+            self.is_shut.set(true);
         }
     }
 
     fn close(&self) {
+        self.is_shut.set(false);
         // Dropped when nothing is borrowed: that wakes who waits for it.
         let watch = self.watch.take();
         drop(watch);

@@ -119,9 +119,10 @@ impl Drop for Signals {
 
 /// Signals as a source of a reactor. See the [module](self).
 pub struct Caught<'c> {
+    /// Dropped first: no handler writes to a socket whose other end is gone.
+    signals: Vec<Signal>,
     /// Where the handler writes a byte whenever a signal comes.
     watch: Watch<'c, UnixStream>,
-    signals: Vec<Signal>,
     /// Whose turn it is to be looked at first, so that a frequent signal does not hide others.
     next: usize,
 }
@@ -146,12 +147,12 @@ impl<'c> Caught<'c> {
     /// start-up: it allocates.
     ///
     /// # Errors
-    /// [`InvalidInput`](embedded_io::ErrorKind::InvalidInput): no such signal, or one that cannot
-    /// be caught (SIGKILL, SIGSTOP, SIGILL, SIGFPE, SIGSEGV).
+    /// [`InvalidInput`](embedded_io::ErrorKind::InvalidInput): no such signal, one that cannot be
+    /// caught (SIGKILL, SIGSTOP, SIGILL, SIGFPE, SIGSEGV), or none at all.
     /// [`OutOfMemory`](embedded_io::ErrorKind::OutOfMemory): descriptors, or the reactor's sources,
     /// are used up.
     pub fn new(host: impl Into<Host<'c>>, signals: &[i32]) -> Result<Self, Error> {
-        if signals.iter().any(|signal| consts::FORBIDDEN.contains(signal)) {
+        if signals.is_empty() || signals.iter().any(|it| consts::FORBIDDEN.contains(it)) {
             return Err(Error::new(embedded_io::ErrorKind::InvalidInput));
         }
         let portable = |error: io::Error| portable(&error);
@@ -166,7 +167,7 @@ impl<'c> Caught<'c> {
             Ok(Signal { number, came, actions: [flag, wake] })
         };
         let signals = signals.iter().map(catch).collect::<Result<_, _>>().map_err(portable)?;
-        Ok(Self { watch: Watch::new(host, reader)?, signals, next: 0 })
+        Ok(Self { signals, watch: Watch::new(host, reader)?, next: 0 })
     }
 
     /// The next signal. Of several that came, each has its turn.
@@ -209,7 +210,8 @@ impl<'c> Caught<'c> {
     /// Reads until there is nothing, so that the next byte is an edge.
     fn drain(&self) {
         let mut bytes = [0; 64];
-        while self.watch.try_io(Interest::Read, |mut reader| reader.read(&mut bytes)).is_ok() {}
+        let mut read = || self.watch.try_io(Interest::Read, |mut reader| reader.read(&mut bytes));
+        while matches!(read(), Ok(1..)) {}
     }
 }
 

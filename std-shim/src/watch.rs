@@ -75,6 +75,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use dustdevil_core::coroutine::yield_now;
 use dustdevil_core::embedded_io::ErrorKind;
 use dustdevil_core::handle::Handle;
 use dustdevil_core::nb;
@@ -291,8 +292,9 @@ impl<'c, T: AsFd> Watch<'c, T> {
 
     /// Asks the kernel anew: the bits are cleared, and what is ready now is reported with the next
     /// turn. One system call. This makes a level of an edge, for reads and writes that do not go
-    /// through [`try_io`](Self::try_io).
-    pub fn recheck(&self) {
+    /// through [`try_io`](Self::try_io). Whether the kernel could be asked: not about a descriptor
+    /// that somebody has closed.
+    pub fn recheck(&self) -> bool {
         let mut asked = false;
         self.host.reactor.epoll(&mut |epoll| {
             asked = epoll.watch_again(self.inner().as_fd(), self.token);
@@ -301,6 +303,7 @@ impl<'c, T: AsFd> Watch<'c, T> {
         if asked {
             self.host.handle.disprove(self.token, Readiness::ALL);
         }
+        asked
     }
 
     /// Calls `handler` with what is ready whenever any of `events` is, or an error
@@ -319,7 +322,10 @@ impl<'c, T: AsFd> Watch<'c, T> {
             if let ControlFlow::Break(result) = handler(self.inner(), ready) {
                 return result;
             }
-            self.recheck();
+            if !self.recheck() {
+                // The bits stay, and others have their turn first.
+                yield_now().await;
+            }
         }
     }
 
@@ -328,7 +334,8 @@ impl<'c, T: AsFd> Watch<'c, T> {
         let mut some_ready = false;
         for interest in [Interest::Read, Interest::Write, Interest::Gone] {
             // `Gone` waits for nothing else, so it is waited for whatever was asked.
-            if interest == Interest::Gone || events.intersects(interest.readiness()) {
+            let asked = events.without(Readiness::GONE).intersects(interest.readiness());
+            if interest == Interest::Gone || asked {
                 some_ready |= self.poll_ready(interest, cx).is_ready();
             }
         }

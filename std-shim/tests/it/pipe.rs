@@ -66,9 +66,17 @@ fn shutting_the_writing_end_is_the_readers_end_and_the_other_direction_fails() {
         let (reading, writing) = pipe::pipe(host).unwrap();
         assert!(matches!(reading.try_write(b"x"), Err(nb::Error::Other(_))));
         assert!(matches!(writing.try_read(&mut [0]), Err(nb::Error::Other(_))));
+        // Nor does waiting for it hang.
+        let wait = std::future::poll_fn(|cx| reading.poll_ready(Interest::Write, cx));
+        wait.await;
+        std::future::poll_fn(|cx| writing.poll_ready(Interest::Read, cx)).await;
         reading.shutdown(); // a reader has no output to end
         writing.try_write(b"last").unwrap();
         writing.shutdown();
+        let gone = writing.try_write(b"x").unwrap_err();
+        assert!(matches!(gone, nb::Error::Other(error) if error.kind == ErrorKind::BrokenPipe));
+        assert_eq!(writing.try_read(&mut [0]), Ok(0));
+        writing.close();
         let gone = writing.try_write(b"x").unwrap_err();
         assert!(matches!(gone, nb::Error::Other(error) if error.kind == ErrorKind::NotConnected));
         assert_eq!(reading.try_read(&mut [0; 8]), Ok(4));

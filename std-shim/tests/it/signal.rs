@@ -98,5 +98,6 @@ fn what_cannot_be_caught_is_an_error() {
             };
             assert_eq!(got, kind, "signal {signal}");
         }
+        assert!(Caught::new(host, &[]).is_err(), "there is nothing to wait for");
     });
 }

@@ -91,6 +91,7 @@ fn streams_connect_by_path_and_by_pair() {
 
         let (one_end, other_end) = unix::pair(host).unwrap();
         assert_eq!((one_end.peer_addr(), one_end.local_addr()), (None, None));
+        assert_eq!(one_end.set_nodelay(true), Ok(()), "it never waits anyway");
         let mut one = IoStream::new(one_end, &mut one);
         let mut other = IoStream::new(other_end, &mut other);
         one.write(b"to\n").await.unwrap();

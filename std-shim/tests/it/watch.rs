@@ -118,6 +118,11 @@ fn a_handler_is_not_called_for_what_it_did_not_ask() {
         watch.ready(Interest::Write).await;
         let handler = watch.handle(Readiness::READ, |_, _| ControlFlow::Break(()));
         assert!(host.handle().timeout(Duration::from_millis(5), handler).await.is_err());
+        // An error is asked for by name as well, and room to write is none.
+        for events in [Readiness::READ | Readiness::GONE, Readiness::GONE] {
+            let handler = watch.handle(events, |_, _| ControlFlow::Break(()));
+            assert!(host.handle().timeout(Duration::from_millis(5), handler).await.is_err());
+        }
         // An error is told whatever was asked for.
         drop(theirs);
         let gone = watch.handle(Readiness::NONE, |_, ready| ControlFlow::Break(ready)).await;
