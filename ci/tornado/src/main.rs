@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser;
 use tornado::executor::Order;
 use tornado::ours;
@@ -63,6 +63,7 @@ fn main() -> Result<ExitCode> {
     }
     if !arguments.record {
         println!("{played} scripts, {lines} lines: {found} differ from Tornado");
+        ensure!(lines > 0, "nothing was played");
     }
     Ok(ExitCode::from(u8::from(found > 0)))
 }
