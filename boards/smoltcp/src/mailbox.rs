@@ -86,9 +86,10 @@ impl Mailbox {
         self.reported = self.reported.without(Readiness::READ);
     }
 
-    /// A datagram was handed over.
-    pub(crate) fn took(&mut self, socket: &udp::Socket<'_>, now: Instant) {
-        if self.waiting == 0 {
+    /// A datagram was handed over; `before` it, so many bytes waited in the socket.
+    pub(crate) fn took(&mut self, before: usize, socket: &udp::Socket<'_>, now: Instant) {
+        // What has left since the last look has moved, too.
+        if before == 0 || before < self.waiting {
             self.moved = now;
         }
         self.waiting = socket.send_queue();

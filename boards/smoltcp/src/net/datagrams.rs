@@ -166,10 +166,12 @@ impl<'m> Stack<'m> {
         if data.len() > socket.payload_send_capacity().min(DATAGRAM_BYTES_MAX) {
             return Err(nb::Error::Other(Error::new(ErrorKind::InvalidInput)));
         }
+        let before = socket.send_queue();
         match socket.send_slice(data, to) {
             Ok(()) => {
-                mailbox.took(socket, now);
-                self.dirty = true;
+                mailbox.took(before, socket, now);
+                // A look settles by when it must have moved.
+                (self.dirty, self.changed) = (true, true);
                 Ok(())
             }
             Err(udp::SendError::BufferFull) => {

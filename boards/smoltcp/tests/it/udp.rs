@@ -267,6 +267,79 @@ fn an_address_that_nobody_has_is_given_up() {
     }
 }
 
+/// Nor does it take a sender that was refused, or a frame from outside, for that to be noticed.
+#[test]
+fn an_address_that_nobody_has_is_given_up_although_nothing_else_happens() {
+    for stuck in [&b"to nobody"[..], b""] {
+        let (mut s, io) = scene(53);
+        s.world.answer_arp(false);
+        let nobody = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 77), 7));
+        assert_eq!(s.net.send_to(io, stuck, nobody), Ok(()));
+        assert_eq!(s.net.send_to(io, b"behind", peer(7)), Ok(()));
+        let fetched = s.world.counts().fetched;
+        s.sleep(UNREACHABLE.as_micros() / 1_000 + 100);
+        assert!(sent(&mut s).is_empty(), "what waited is gone with it");
+        assert_eq!(s.net.send_to(io, b"goes on", peer(7)), Ok(()));
+        // smoltcp asks for a station once a second, whose it is.
+        s.sleep(1_100);
+        assert_eq!(s.world.counts().fetched, fetched, "nothing has come in");
+        assert_eq!(sent(&mut s), [b"goes on"]);
+        // From here on the socket is one like any other.
+        for _ in 0..5 {
+            s.world.send(&to_net(7, 53, b"question"));
+            s.settle();
+            assert_eq!(received(&mut s, io).as_deref(), Ok(&b"question"[..]));
+            assert_eq!(s.net.send_to(io, b"answer", peer(7)), Ok(()));
+            assert_eq!(sent(&mut s), [b"answer"]);
+        }
+        assert!(s.waits(60_000).len() <= 2);
+    }
+}
+
+/// The time that a datagram may wait begins with itself, not with an earlier one that has left.
+#[test]
+fn a_quiet_socket_gives_each_datagram_its_time() {
+    for quiet_ms in [0, 100, 2_900, 3_500, 50_000] {
+        let (mut s, io) = scene(53);
+        s.world.send(&to_net(7, 53, b"unread"));
+        s.settle();
+        assert_eq!(s.net.send_to(io, b"at once", peer(7)), Ok(()));
+        assert_eq!(sent(&mut s), [b"at once"]);
+        let fetched = s.world.counts().fetched;
+        s.sleep(quiet_ms);
+        assert_eq!(s.world.counts().fetched, fetched, "nothing has come in");
+        // Its station has to be asked for, and answers.
+        let near = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 9), 7));
+        assert_eq!(s.net.send_to(io, b"later", near), Ok(()));
+        s.sleep(2_000);
+        assert_eq!(sent(&mut s), [b"later"], "after {quiet_ms} ms");
+        assert_eq!(received(&mut s, io).as_deref(), Ok(&b"unread"[..]), "after {quiet_ms} ms");
+        assert_eq!(received(&mut s, io), Err(WOULD_BLOCK));
+    }
+}
+
+/// Nor with one that an interface without room kept back for a moment.
+#[test]
+fn what_was_kept_back_and_left_does_not_count_against_the_next() {
+    let (mut s, io) = scene(53);
+    s.world.set_faults(|faults| faults.busy_permille = 1_000);
+    assert_eq!(s.net.send_to(io, b"kept back", peer(7)), Ok(()));
+    s.poll();
+    assert_eq!(s.world.sent_len(), 0);
+    s.world.set_faults(|faults| faults.busy_permille = 0);
+    s.sleep(UNREACHABLE.as_micros() / 1_000 - 100);
+    assert_eq!(sent(&mut s), [b"kept back"]);
+    // Its station answers after half a second.
+    s.world.answer_arp(false);
+    let near = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 9), 7));
+    assert_eq!(s.net.send_to(io, b"in its own time", near), Ok(()));
+    s.settle();
+    let question = s.world.sent().and_then(|frame| Arp::parse(&frame)).expect("a question");
+    s.sleep(500);
+    s.world.send(&question.answer().frame());
+    assert_eq!(sent(&mut s), [b"in its own time"]);
+}
+
 /// The first one waits for its station to be found.
 #[test]
 fn a_datagram_waits_for_its_stations_address() {
