@@ -15,6 +15,7 @@
 //! misses nothing; a message is written whole, or the connection is reset; a seat is free again
 //! however its future ends.
 
+use dustdevil_core::coroutine::yield_now;
 use dustdevil_core::handle::Handle;
 use dustdevil_core::stream::{IoStream, RawStream, Reader, StreamError, Writer};
 use dustdevil_core::tcp::Tcp;
@@ -123,6 +124,9 @@ impl Drop for Seat<'_, '_> {
     }
 }
 
+/// The position of one who reads no messages: it never falls behind.
+const NOWHERE: u64 = u64::MAX;
+
 /// A connection of the room's server.
 pub(crate) async fn connection<'c, 'm>(app: &'c App<'m>, tcp: Tcp<'c>) {
     let rt = tcp.handle();
@@ -148,8 +152,8 @@ async fn visit<S: RawStream>(
 ) {
     let app = seat.app;
     let (reader, writer) = stream.split();
-    let position = app.ring.borrow().end();
-    let mut client = Client { seat, rt, reader, writer, output, position, ready_at: rt.now() };
+    let (position, ready_at) = (NOWHERE, rt.now());
+    let mut client = Client { seat, rt, reader, writer, output, position, ready_at };
     let (name, left) = match client.name().await {
         Err(left) => (None, left),
         Ok(name) => {
@@ -181,7 +185,7 @@ struct Client<'s, 'b, 'm, S> {
     reader: Reader<'s, 'b, S>,
     writer: Writer<'s, S>,
     output: &'s mut [u8],
-    /// The message that it reads next.
+    /// The message that it reads next; [`NOWHERE`] until it has a name.
     position: u64,
     /// When its next line is read.
     ready_at: Instant,
@@ -195,11 +199,11 @@ impl<S: RawStream> Client<'_, '_, '_, S> {
         let mut late = core::pin::pin!(late);
         self.tell(words::ASK_NAME).await?;
         loop {
-            // Of all the news only the end concerns it.
-            let name = match select3(self.line(), app.news(u64::MAX), late.as_mut()).await {
-                Either3::First(line) => words::name(line?),
-                Either3::Second(()) => return Err(Left::Closing),
-                Either3::Third(()) => return Err(Left::NoName),
+            // Of all the news only the end concerns it. A line that waits already comes last.
+            let name = match select3(app.news(NOWHERE), late.as_mut(), self.line()).await {
+                Either3::First(()) => return Err(Left::Closing),
+                Either3::Second(()) => return Err(Left::NoName),
+                Either3::Third(line) => words::name(line?),
             };
             let Some(name) = name else {
                 self.tell(words::BAD_NAME).await?;
@@ -252,6 +256,8 @@ impl<S: RawStream> Client<'_, '_, '_, S> {
                 Either3::Third(()) => return Err(Left::Idle),
             };
             idle_at = rt.now() + app.limits.idle;
+            // The hub does not wait while this one is told something.
+            self.seat.attend();
             match asked {
                 Asked::Nothing => {}
                 Asked::Quit => return Ok(()),
@@ -296,20 +302,24 @@ impl<S: RawStream> Client<'_, '_, '_, S> {
     async fn list(&mut self) -> Result<(), Left> {
         let mut from = Some(0);
         while let Some(index) = from {
+            if self.seat.app.is_closing.get() {
+                return Err(Left::Closing);
+            }
             let mut line = Message::new();
             // INVARIANT: the list leaves room for the newline, and the line was empty before.
             let _ = line.push('-');
             from = self.seat.app.seats.borrow().list(index, &mut line);
             let _ = line.push('\n');
             self.tell(&line).await?;
+            // A socket with room for all of it keeps nobody else waiting.
+            yield_now().await;
         }
         Ok(())
     }
 
     /// Tells it alone.
     async fn tell(&mut self, words: &str) -> Result<(), Left> {
-        // It has yet to hear the end of this before it can fall behind.
-        write(self.rt, self.seat.app, u64::MAX, &mut self.writer, words.as_bytes()).await
+        write(self.rt, self.seat.app, self.position, &mut self.writer, words.as_bytes()).await
     }
 }
 

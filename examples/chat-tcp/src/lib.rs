@@ -122,7 +122,8 @@ where
 /// How patient the room is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The time to give a name in. Then: told, and closed.
+    /// The time to give a name in, and as long as its answers take to be written, see `write`.
+    /// Then: told, and closed.
     pub name: Duration,
     /// The time between two lines of a client. Then: told, and closed. `Duration::MAX`: for ever.
     pub idle: Duration,

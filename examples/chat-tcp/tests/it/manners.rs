@@ -173,3 +173,40 @@ fn who_takes_nothing_is_reset_and_who_fell_behind_is_told() {
         assert!(record.outcome().is_finished, "{}", record.outcome().text());
     }
 }
+
+/// The hub waits for those who listen, and one that is being told something does not: however long
+/// its answer cannot be written, and however often the others fill the ring meanwhile.
+#[test]
+fn who_asks_and_takes_no_answer_holds_nobody_up() {
+    for question in ["/x\n", "/who\n"] {
+        let world = World::new(1, Faults { window_bytes: (600, 600), ..Faults::NONE });
+        let deaf = guest("deaf").expect_contains(b"* bob has come\n", SOON).stop_reading();
+        let deaf = deaf.send(question.repeat(60).as_bytes()).wait(SOON);
+        // Long enough for the window to be full of answers, and not for the deaf one to be dropped.
+        let mut ann = guest("ann").expect_contains(b"* bob has come\n", SOON).wait(millis(5_000));
+        let mut bob = guest("bob");
+        for round in 0..2 * ROOM.messages {
+            let (call, answer) = (format!("call {round}\n"), format!("answer {round}\n"));
+            let within = if round == 0 { SOON } else { millis(1_000) };
+            ann = ann.send(call.as_bytes()).expect_contains(answer.as_bytes(), millis(1_000));
+            bob = bob.expect_contains(call.as_bytes(), within).send(answer.as_bytes());
+        }
+        let ann = ann.wait(millis(1)).send(b"over\n").expect_contains(b"ann: over\n", SOON);
+        let bob = bob.expect_contains(b"ann: over\n", SOON);
+        let ann = ann.expect_contains(b"* deaf was dropped: too slow\n", SOON);
+        let bob = bob.expect_contains(b"* deaf was dropped: too slow\n", SOON);
+        let guests = [deaf.tolerant(), ann, bob];
+        let records = guests.each_ref().map(Script::record);
+        for (guest, delay_ms) in guests.into_iter().zip([1, 2, 100]) {
+            world.connect(at(), millis(delay_ms), guest);
+        }
+        let story = story(&world, ROOM, CALM);
+        for record in &records[1..] {
+            assert!(record.outcome().is_finished, "{question:?}: {}", record.outcome().text());
+        }
+        assert_eq!(records[0].outcome().ended, Some(Ended::Reset), "{question:?}");
+        // It was there, and deaf, from the first word of theirs to the last.
+        let place = |end| story.iter().position(|line| line.ends_with(end)).expect("a line");
+        assert!(place("ann: over\n") < place("* deaf was dropped: too slow\n"), "{question:?}");
+    }
+}
