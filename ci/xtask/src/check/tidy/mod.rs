@@ -148,7 +148,7 @@ fn width(extension: &str, text: &str) -> Vec<Finding> {
     let unbreakable = |line: &str| {
         let row = match extension {
             "md" => line.trim_start(),
-            "rs" => line.trim_start().trim_start_matches(['/', '!', ' ']),
+            "rs" if line.trim_start().starts_with("//") => line.trim_start_matches(['/', '!', ' ']),
             _ => "",
         };
         row.starts_with("| ")
@@ -219,7 +219,10 @@ mod tests {
         assert!(width("rs", &long[1..]).is_empty());
         assert_eq!(width("md", &long).len(), 1);
         assert!(width("md", &format!("| {long} |")).is_empty());
-        assert_eq!(width("rs", &format!("| {long} |")).len(), 1);
+        assert_eq!(width("rs", &format!("let {long} = 1;")).len(), 1);
+        assert_eq!(width("rs", &format!("a | {long}")).len(), 1);
+        assert!(width("rs", &format!("    /// | {long} |")).is_empty());
+        assert_eq!(width("rs", &format!("    | {long}")).len(), 1);
         assert!(width("toml", &format!("description = \"{long}\"")).is_empty());
         assert_eq!(width("toml", &format!("a = \"{long}\"")).len(), 1);
         assert!(width("md", &format!("<https://x.example/{long}>")).is_empty());
