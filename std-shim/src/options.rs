@@ -49,18 +49,27 @@ impl Options {
     /// What this process's command line says. Help, the version and mistakes end the process, as
     /// clap does: with exit code 0, and 2 for mistakes.
     pub fn parse() -> Self {
-        Self::try_from_arguments(std::env::args_os()).unwrap_or_else(|error| error.exit())
+        Self::parse_as("A server on Dustdevil", "")
+    }
+
+    /// As [`parse`](Self::parse), for a program whose help begins with `about` and ends with
+    /// `more`: what it understands beside, which it reads itself.
+    pub fn parse_as(about: &'static str, more: &'static str) -> Self {
+        let parsed = Self::try_from_arguments(std::env::args_os(), about, more);
+        parsed.unwrap_or_else(|error| error.exit())
     }
 
     /// What a command line says whose first word is the program's path.
     fn try_from_arguments(
         words: impl IntoIterator<Item = std::ffi::OsString>,
+        about: &'static str,
+        more: &'static str,
     ) -> Result<Self, clap::Error> {
         let mut words = words.into_iter().peekable();
         let program = words.peek().map(std::path::PathBuf::from);
         let name = program.as_deref().and_then(|path| path.file_name()?.to_str());
-        let matches =
-            command(name.unwrap_or("dustdevil").to_owned()).try_get_matches_from(words)?;
+        let command = command(name.unwrap_or("dustdevil").to_owned(), about, more);
+        let matches = command.try_get_matches_from(words)?;
         let default = Self::default();
         let connections = matches.get_one("connections").map(|&count: &u32| count as usize);
         Ok(Self {
@@ -114,17 +123,18 @@ impl Default for Options {
     }
 }
 
+/// What every help ends with.
+const DUSTDEVIL_LOG: &str = "The environment variable DUSTDEVIL_LOG sets what is logged: off, \
+                             error, warn, info (the default), debug or trace.";
+
 /// The command line of the program `name`, as clap sees it. What has no default here has one that
 /// depends on the machine, or whose absence means something.
-fn command(name: String) -> Command {
+fn command(name: String, about: &'static str, more: &str) -> Command {
     let count = |id| Arg::new(id).long(id).value_name("COUNT");
     Command::new(name)
         .version(env!("CARGO_PKG_VERSION"))
-        .about("A server on Dustdevil")
-        .after_help(
-            "The environment variable DUSTDEVIL_LOG sets what is logged: off, error, warn, \
-             info (the default), debug or trace.",
-        )
+        .about(about)
+        .after_help(format!("{more}{DUSTDEVIL_LOG}"))
         .arg(
             Arg::new("address")
                 .long("address")
@@ -186,7 +196,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Options, clap::Error> {
-        Options::try_from_arguments(line.split(' ').map(Into::into))
+        Options::try_from_arguments(line.split(' ').map(Into::into), "", "")
     }
 
     #[test]

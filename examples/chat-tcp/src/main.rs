@@ -10,7 +10,8 @@ use dustdevil_std::{Epoll, Options, percore, zeroed};
 use embassy_futures::join::join;
 
 fn main() -> ExitCode {
-    percore::run(Options { workers: 1, scheme: "", ..Options::parse() }, |worker| {
+    let options = Options::parse_as("A chat by lines on Dustdevil, in one room", "");
+    percore::run(Options { workers: 1, scheme: "", ..options }, |worker| {
         let clients = worker.options().connections;
         let capacity = Capacity { clients, messages: 1_024, door: 16 };
         let mut tables = zeroed(capacity.reactor().bytes());

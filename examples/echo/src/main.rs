@@ -24,6 +24,14 @@ use embassy_futures::join::join3;
 const BARE: Capacity =
     Capacity { sources: 0, timers: 2, groups: 0, tasks: 1, waiters: 0 }.plus_streams(2);
 
+const ABOUT: &str = "Tornado's TCP echo on Dustdevil, on one worker";
+const MORE: &str = "\
+Or:
+  echo --unix PATH [PORT]            over a unix socket as well
+  echo --connect HOST:PORT TEXT..    the other end: prints what comes back
+
+";
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -34,7 +42,7 @@ fn main() -> ExitCode {
             Ok(port) => serve(Options { port, ..Options::default() }, Some(path)),
             Err(error) => fail(port, &error),
         },
-        _ => serve(Options::parse(), None),
+        _ => serve(Options::parse_as(ABOUT, MORE), None),
     }
 }
 
