@@ -33,6 +33,12 @@ impl Server {
         Self { address, request: Vec::new() }.path(PATH)
     }
 
+    /// The length of what is asked.
+    #[cfg(test)]
+    pub(super) fn request_bytes(&self) -> usize {
+        self.request.len()
+    }
+
     /// The same one, asked for another path.
     pub(super) fn path(&self, path: &str) -> Self {
         // A fixed name, so that the request's length does not depend on the port.

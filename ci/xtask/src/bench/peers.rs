@@ -233,3 +233,52 @@ fn text(table: &Table, programs: &[Program]) -> String {
     text.push('\n');
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_one_counts() {
+        for (figures, expected) in [(&[3.0, 1.0, 2.0][..], 2.0), (&[9.0], 9.0), (&[1.0, 8.0], 8.0)]
+        {
+            assert_eq!(middle(figures.to_vec()), expected, "{figures:?}");
+        }
+        assert!(middle(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn what_was_not_measured_is_shown_so() {
+        let program = |name| peer(name, Path::new("/peers"));
+        let mut table = Table::new();
+        for (server, column, figure) in
+            [("floor", "CPU", 1.0), ("hyper", "CPU", 1.258), ("hyper", "instr", 5_759.4)]
+        {
+            table.entry(server.to_owned()).or_default().insert(column.to_owned(), figure);
+        }
+        let expected = "\
+| server | CPU | instr |
+|---|---|---|
+| floor | 1.00 | - |
+| hyper | 1.26 | 5759 |
+";
+        assert_eq!(text(&table, &[program("floor"), program("hyper")]), expected);
+        let words = (program("floor").words)("/json", 64);
+        assert_eq!(words, ["/peers/floor", "--serve", "json"]);
+    }
+
+    #[test]
+    fn the_time_of_a_process_is_that_of_its_threads() -> Result<()> {
+        let before = cpu_time(std::process::id())?;
+        let spin = || (0..5_000_000_u64).fold(0, |sum, n| std::hint::black_box(sum ^ n));
+        let other = std::thread::spawn(move || {
+            spin();
+            // It is looked at while it lives.
+            cpu_time(std::process::id())
+        });
+        let after = other.join().expect("no panic")?;
+        assert!(after > before, "{after:?} after {before:?}");
+        assert!(cpu_time(u32::MAX).is_err(), "no such process");
+        Ok(())
+    }
+}

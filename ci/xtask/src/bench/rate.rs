@@ -109,3 +109,61 @@ impl Asker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    /// Answers every request, and counts them; after `most` on one connection it closes.
+    fn stand_in(most: usize) -> Result<(Server, Arc<AtomicUsize>)> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let server = Server::at(listener.local_addr()?);
+        let request_bytes = server.request_bytes();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let counted = counted.clone();
+                thread::spawn(move || {
+                    let mut request = vec![0; request_bytes];
+                    for _ in 0..most {
+                        if stream.read_exact(&mut request).is_err() {
+                            return;
+                        }
+                        counted.fetch_add(1, Ordering::SeqCst);
+                        if stream.write_all(ANSWER).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Ok((server, count))
+    }
+
+    #[test]
+    fn exactly_so_many_are_asked() -> Result<()> {
+        for (connections, pipelined, requests) in [(1, 1, 10), (4, 1, 10), (4, 16, 160), (2, 8, 64)]
+        {
+            let (server, count) = stand_in(usize::MAX)?;
+            run(&server, connections, pipelined, requests)?;
+            // One on each connection to learn how long an answer is.
+            assert_eq!(count.load(Ordering::SeqCst), requests + connections);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_server_that_closes_fails() -> Result<()> {
+        let (server, _) = stand_in(5)?;
+        assert!(run(&server, 2, 1, 100).is_err());
+        Ok(())
+    }
+}
