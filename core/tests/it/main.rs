@@ -11,6 +11,7 @@ mod periodic;
 mod queues;
 mod reactor;
 mod streams;
+mod streams_faces;
 mod streams_model;
 mod streams_output;
 mod tasks;

@@ -1,19 +1,18 @@
 //! Callbacks at equal intervals, next to Tornado's.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::pin::pin;
 
 use dustdevil_core::handle::Handle;
 use dustdevil_core::periodic::PeriodicCallback;
-use dustdevil_core::poller::{Error, Event, Io, Poller, Token, Transport};
+use dustdevil_core::poller::{Error, Event, Io, Poller, Token};
 use dustdevil_core::reactor::Reactor;
 use dustdevil_core::sim::{self, Faults, Rng};
 use dustdevil_core::task::TimedOut;
 use dustdevil_core::time::{Clock, Duration, Instant};
 use dustdevil_core::wake::WakeTree;
 
-use crate::util::{BARE, MINUTE, SECOND, TICK_US, in_world, memory, millis, seeds};
+use crate::util::{BARE, MINUTE, SECOND, TICK_US, in_world, memory, millis, no_network, seeds};
 
 const PERIOD: Duration = Duration::from_millis(10);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -88,32 +87,7 @@ impl Poller for Hands<'_> {
     }
 }
 
-impl Transport for Hands<'_> {
-    fn listen(&mut self, _: SocketAddr, _: u16) -> Result<Io, Error> {
-        Err(Error::UNSUPPORTED)
-    }
-    fn accept(&mut self, _: Io) -> nb::Result<(Io, SocketAddr), Error> {
-        Err(nb::Error::Other(Error::UNSUPPORTED))
-    }
-    fn connect(&mut self, _: SocketAddr, _: Option<SocketAddr>) -> Result<Io, Error> {
-        Err(Error::UNSUPPORTED)
-    }
-    fn read(&mut self, _: Io, _: &mut [u8]) -> nb::Result<usize, Error> {
-        Err(nb::Error::Other(Error::UNSUPPORTED))
-    }
-    fn write(&mut self, _: Io, _: &[u8]) -> nb::Result<usize, Error> {
-        Err(nb::Error::Other(Error::UNSUPPORTED))
-    }
-    fn shutdown(&mut self, _: Io) {}
-    fn close(&mut self, _: Io) {}
-    fn abort(&mut self, _: Io) {}
-    fn peer(&self, _: Io) -> Option<SocketAddr> {
-        None
-    }
-    fn local(&self, _: Io) -> Option<SocketAddr> {
-        None
-    }
-}
+no_network!(Hands<'_>);
 
 /// The durations of the fixture: 0 to 50 ms.
 fn durations() -> impl FnMut() -> u64 {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, Thread};
 
 use dustdevil_core::memory::Owned;
-use dustdevil_core::poller::{Error, Event, Io, Poller, Token, Transport};
+use dustdevil_core::poller::{Error, Event, Io, Poller, Token};
 use dustdevil_core::reactor::{Capacity, Reactor};
 use dustdevil_core::sim::{self, Faults, Sim, World};
 use dustdevil_core::time::{Clock, Duration, Instant};
@@ -134,29 +134,43 @@ fn span_of(span: Duration) -> std::time::Duration {
     std::time::Duration::from_micros(span.as_micros())
 }
 
-impl Transport for Still {
-    fn listen(&mut self, _: SocketAddr, _: u16) -> Result<Io, Error> {
-        Err(Error::UNSUPPORTED)
-    }
-    fn accept(&mut self, _: Io) -> nb::Result<(Io, SocketAddr), Error> {
-        Err(nb::Error::Other(Error::UNSUPPORTED))
-    }
-    fn connect(&mut self, _: SocketAddr, _: Option<SocketAddr>) -> Result<Io, Error> {
-        Err(Error::UNSUPPORTED)
-    }
-    fn read(&mut self, _: Io, _: &mut [u8]) -> nb::Result<usize, Error> {
-        Err(nb::Error::Other(Error::UNSUPPORTED))
-    }
-    fn write(&mut self, _: Io, _: &[u8]) -> nb::Result<usize, Error> {
-        Err(nb::Error::Other(Error::UNSUPPORTED))
-    }
-    fn shutdown(&mut self, _: Io) {}
-    fn close(&mut self, _: Io) {}
-    fn abort(&mut self, _: Io) {}
-    fn peer(&self, _: Io) -> Option<SocketAddr> {
-        None
-    }
-    fn local(&self, _: Io) -> Option<SocketAddr> {
-        None
-    }
+/// What a world has that is a clock and nothing else.
+macro_rules! no_network {
+    ($world:ty) => {
+        const _: () = {
+            use std::net::SocketAddr;
+
+            use dustdevil_core::poller::{Error, Io};
+
+            impl dustdevil_core::poller::Transport for $world {
+                fn listen(&mut self, _: SocketAddr, _: u16) -> Result<Io, Error> {
+                    Err(Error::UNSUPPORTED)
+                }
+                fn accept(&mut self, _: Io) -> nb::Result<(Io, SocketAddr), Error> {
+                    Err(nb::Error::Other(Error::UNSUPPORTED))
+                }
+                fn connect(&mut self, _: SocketAddr, _: Option<SocketAddr>) -> Result<Io, Error> {
+                    Err(Error::UNSUPPORTED)
+                }
+                fn read(&mut self, _: Io, _: &mut [u8]) -> nb::Result<usize, Error> {
+                    Err(nb::Error::Other(Error::UNSUPPORTED))
+                }
+                fn write(&mut self, _: Io, _: &[u8]) -> nb::Result<usize, Error> {
+                    Err(nb::Error::Other(Error::UNSUPPORTED))
+                }
+                fn shutdown(&mut self, _: Io) {}
+                fn close(&mut self, _: Io) {}
+                fn abort(&mut self, _: Io) {}
+                fn peer(&self, _: Io) -> Option<SocketAddr> {
+                    None
+                }
+                fn local(&self, _: Io) -> Option<SocketAddr> {
+                    None
+                }
+            }
+        };
+    };
 }
+pub(crate) use no_network;
+
+no_network!(Still);
