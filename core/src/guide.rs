@@ -105,7 +105,7 @@
 //! The compiler turns an `async fn` into a value with a method `poll`, which runs it as far as the
 //! next `await` whose future is not ready. That future keeps the task's *waker*; what makes it
 //! ready wakes the task, and the reactor polls it again in its next turn. This is Tornado's
-//! `Runner`, simplified in the same way:
+//! `Runner`, cut down in the same way:
 //!
 //! ```
 //! # #[cfg(feature = "sim")] dustdevil_core::guide::in_world(|reactor| {
