@@ -277,9 +277,13 @@ impl<'m, 'c, C: ?Sized, F: FnOnce(&C)> Callbacks<'m, 'c, C, F> {
         is_any.then(|| self.call(entry(self.heap, 0).get()).at.get())
     }
 
-    /// Moves the calls whose time has come from the heap to the list, in their order.
+    /// Moves calls whose time has come from the heap to the list, in their order: as many as are
+    /// made in one turn. The rest is due still, so its turn is the next one.
     fn collect(&self, now: Instant) {
-        while self.first().is_some_and(|at| at <= now && at != Instant::MAX) {
+        for _ in 0..CALLS_PER_POLL_MAX {
+            if self.first().is_none_or(|at| at > now || at == Instant::MAX) {
+                return;
+            }
             let index = entry(self.heap, 0).get();
             self.leave(0);
             self.due.push_back(self.calls.entries(), index);

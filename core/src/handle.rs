@@ -124,7 +124,8 @@ impl<'c> Handle<'c> {
 
     /// Waits for one interest of one source. Resolves at once when a bit that ends the wait is
     /// set, or when the token is stale; clears no bit. One waiter an interest: a second one
-    /// replaces the first, which is then not woken.
+    /// replaces the first, which is then not woken. A source of a group is its owner's to wait
+    /// for ([`Reactor::poll_ready`]): any other future is polled again in every turn.
     pub fn poll_io(self, token: Token, interest: Interest, cx: &mut Context<'_>) -> Poll<()> {
         self.reactor.state().poll_io(token, interest, cx)
     }

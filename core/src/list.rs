@@ -181,6 +181,25 @@ impl List {
         self.len.set(self.len.get() - 1);
     }
 
+    /// Moves entry `index`, which stands in this list, to the end.
+    pub fn move_to_back<T: Linked>(&self, table: &[T], index: u32) {
+        let links = entry(table, index as usize).links();
+        let (next, prev) = (links.next.get(), links.prev.get());
+        if next == 0 {
+            debug_assert_eq!(self.tail.get(), index, "the entry stands in another list");
+            return;
+        }
+        entry(table, next as usize).links().prev.set(prev);
+        match prev {
+            0 => self.head.set(next),
+            prev => entry(table, prev as usize).links().next.set(next),
+        }
+        let tail = self.tail.replace(index);
+        entry(table, tail as usize).links().next.set(index);
+        links.next.set(0);
+        links.prev.set(tail);
+    }
+
     /// Takes the entry at the front.
     pub fn pop_front<T: Linked>(&self, table: &[T]) -> Option<u32> {
         let index = self.front()?;
@@ -240,6 +259,11 @@ mod tests {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let index = seed >> 16 & 31 | 1;
             match model.iter().position(|&other| other == index) {
+                Some(at) if seed & 256 == 0 => {
+                    list.move_to_back(&table, index);
+                    model.remove(at);
+                    model.push_back(index);
+                }
                 Some(at) => {
                     list.remove(&table, index);
                     model.remove(at);

@@ -22,7 +22,7 @@ use crate::time::Instant;
 use crate::wake::WakeTree;
 use crate::wheel::{Timer, TimerId, TimerWheel, words};
 pub(crate) use tables::Source;
-use tables::{GroupState, LIVE, QUEUED, TaskLink, Waiter};
+use tables::{GroupState, LIVE, QUEUED, TaskLink, Waiter, Waking};
 
 /// Timers fired in one turn at most; the rest fire in the next, which does not wait.
 const TIMERS_PER_TURN_MAX: usize = 256;
@@ -32,6 +32,9 @@ pub(crate) struct State<'m> {
     now: Cell<Instant>,
     pub(crate) sources: Slab<'m, Source>,
     waiters: Slab<'m, Waiter>,
+    /// Set by the first waiter, so that a program in which all sources belong to servers links
+    /// nothing that wakes others.
+    waking: Cell<Option<Waking>>,
     /// Group 1 first.
     groups: &'m [GroupState],
     wheel: TimerWheel<'m>,
@@ -51,7 +54,9 @@ pub(crate) struct State<'m> {
     /// Events of the poll before this turn.
     last_batch: Cell<u32>,
     stopping: Cell<bool>,
-    /// Futures that wait for [`Reactor::stop`].
+    /// A task waits for [`Reactor::stop`].
+    stop_awaited: Cell<bool>,
+    /// Futures that do so and have wakers of their own.
     stop_waiters: Cell<u32>,
     pub(crate) metrics: Metrics,
 }
@@ -93,6 +98,7 @@ impl<'m> State<'m> {
             now: Cell::new(now),
             sources: Slab::new(block.table(capacity.sources + 1)),
             waiters: Slab::new(block.fill(capacity.waiters + 1, |_| Waiter::default())),
+            waking: Cell::new(None),
             groups,
             wheel: TimerWheel::new(nodes, slots, now),
             ticking: Cell::new(None),
@@ -104,6 +110,7 @@ impl<'m> State<'m> {
             main_woken: Cell::new(false),
             last_batch: Cell::new(0),
             stopping: Cell::new(false),
+            stop_awaited: Cell::new(false),
             stop_waiters: Cell::new(0),
             metrics: Metrics::default(),
         }
@@ -243,14 +250,15 @@ impl<'m> State<'m> {
             return;
         };
         source.ready.set((source.ready() | event.ready).bits());
-        if source.group.get() != 0 {
+        if source.is_grouped() {
             self.queue(source, event.token.index);
-        }
-        if source.waiters.get() != 0 {
-            self.wake_waiters(source);
+        } else if source.link.get() != 0 {
+            self.wake_waiters(&source.link, source.ready());
         }
     }
 
+    /// Puts a group's source on its list, once.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn queue(&self, source: &Source, index: u32) {
         if source.flag(QUEUED) {
             return;
@@ -288,8 +296,9 @@ impl<'m> State<'m> {
         let io = Io(source.io.get());
         source.generation.set(source.generation.get().wrapping_add(1));
         source.clear(LIVE);
-        source.ready.set(Readiness::ALL.bits());
-        self.wake_waiters(source);
+        if !source.is_grouped() {
+            self.wake_waiters(&source.link, Readiness::ALL);
+        }
         source.ready.set(0);
         // One that is queued is released when it is popped.
         if !source.flag(QUEUED) {
@@ -306,6 +315,10 @@ impl<'m> State<'m> {
     pub(crate) fn assign(&self, token: Token, group: Group) {
         let Some(source) = self.source(token) else { return };
         debug_assert!(!source.flag(QUEUED), "the source is queued in another group");
+        if !source.is_grouped() {
+            // From now on its link is another list's.
+            self.wake_waiters(&source.link, Readiness::ALL);
+        }
         source.group.set(group.0);
         if group != Group::NONE && source.ready() != Readiness::NONE {
             self.queue(source, token.index);
@@ -314,7 +327,7 @@ impl<'m> State<'m> {
 
     pub(crate) fn requeue(&self, token: Token) {
         if let Some(source) = self.source(token)
-            && source.group.get() != 0
+            && source.is_grouped()
         {
             self.queue(source, token.index);
         }
@@ -328,10 +341,10 @@ impl<'m> State<'m> {
 
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn next_ready(&self, group: Group) -> Option<Event> {
-        let queue = &self.group_state(group).ready;
+        let (queue, entries) = (&self.group_state(group).ready, self.sources.entries());
         loop {
-            let index = queue.pop(self.sources.entries())?;
-            let source = entry(self.sources.entries(), index as usize);
+            let index = queue.pop(entries)?;
+            let source = entry(entries, index as usize);
             source.clear(QUEUED);
             if source.flag(LIVE) {
                 let token = Token { index, generation: source.generation.get() };
@@ -441,7 +454,12 @@ impl<'m> State<'m> {
         if source.ready().intersects(interest.readiness()) {
             return Poll::Ready(());
         }
-        self.add_waiter(&source.waiters, interest.readiness(), cx.waker());
+        if source.is_grouped() {
+            // Its link is the group's. Whoever waits all the same is polled in every turn.
+            self.refuse_waiter(cx.waker());
+        } else {
+            self.add_waiter(&source.link, interest.readiness(), cx.waker());
+        }
         Poll::Pending
     }
 
@@ -459,27 +477,36 @@ impl<'m> State<'m> {
             at = waiter.next.get();
         }
         let Some(index) = self.waiters.allot() else {
-            // Full: this future is polled in every turn until there is room.
-            self.metrics.add_waiter_refused();
-            return waker.wake_by_ref();
+            return self.refuse_waiter(waker);
         };
+        self.waking.set(Some(|state, head, ready| state.drain_waiters(head, ready)));
         let waiter = entry(self.waiters.entries(), index as usize);
         waiter.interest.set(interest.bits());
         waiter.waker.set(Some(waker.clone()));
         waiter.next.set(head.replace(index));
     }
 
-    /// Wakes and frees the waiters of `source` whose bits are set.
-    fn wake_waiters(&self, source: &Source) {
-        self.drain_waiters(&source.waiters, |interest| source.ready().intersects(interest));
+    /// There is no room: the future is polled in every turn until there is.
+    fn refuse_waiter(&self, waker: &Waker) {
+        self.metrics.add_waiter_refused();
+        waker.wake_by_ref();
     }
 
-    fn drain_waiters(&self, head: &Cell<u32>, due: impl Fn(Readiness) -> bool) {
+    /// Wakes and frees those of the waiters at `head` whose wait these bits end.
+    fn wake_waiters(&self, head: &Cell<u32>, ready: Readiness) {
+        if let Some(wake) = self.waking.get() {
+            wake(self, head, ready);
+        }
+    }
+
+    fn drain_waiters(&self, head: &Cell<u32>, ready: Readiness) {
         let mut link = head;
         while link.get() != 0 {
             let index = link.get();
             let waiter = entry(self.waiters.entries(), index as usize);
-            if !due(Readiness::from_bits(waiter.interest.get())) {
+            let interest = Readiness::from_bits(waiter.interest.get());
+            // Of no interest is whoever waits for the stop.
+            if interest != Readiness::NONE && !ready.intersects(interest) {
                 link = &waiter.next;
                 continue;
             }
@@ -496,7 +523,10 @@ impl<'m> State<'m> {
 
     pub(crate) fn stop(&self) {
         if !self.stopping.replace(true) {
-            self.drain_waiters(&self.stop_waiters, |_| true);
+            if self.stop_awaited.get() {
+                self.wake_everybody();
+            }
+            self.wake_waiters(&self.stop_waiters, Readiness::ALL);
         }
     }
 
@@ -504,7 +534,12 @@ impl<'m> State<'m> {
         if self.stopping.get() {
             return Poll::Ready(());
         }
-        self.add_waiter(&self.stop_waiters, Readiness::NONE, cx.waker());
+        // Of tasks no list is kept, which might be long: a stop comes once, and then each is woken.
+        if self.wakes.is_leaf(cx.waker()) {
+            self.stop_awaited.set(true);
+        } else {
+            self.add_waiter(&self.stop_waiters, Readiness::NONE, cx.waker());
+        }
         Poll::Pending
     }
 
@@ -549,6 +584,8 @@ impl<'m> State<'m> {
 
 /// Wakes whoever stands in the cell, and keeps it there: an owner that comes back with the same
 /// waker need not store it again.
+#[cfg_attr(not(target_os = "none"), cold)]
+#[inline(never)]
 fn wake_kept(cell: &Cell<Option<Waker>>) {
     let waker = cell.take();
     if let Some(waker) = &waker {

@@ -60,7 +60,7 @@ use crate::reactor::Group;
 use crate::slab::Slab;
 use crate::task::Slots;
 
-/// Tasks polled by one poll of the whole; the rest has its turn next.
+/// Tasks polled in one turn, also when some of them end; the rest has its turn next.
 const TASKS_PER_POLL_MAX: u32 = 256;
 
 /// Room for a fixed number of futures of one type, and what polls them. See the [module](self).
@@ -74,6 +74,8 @@ pub struct Tasks<'m, 'c, F: Future> {
     entries: Slab<'m, Entry<'m, F>>,
     /// The task that runs just now; 0: none.
     running: Cell<u32>,
+    /// How many were polled since a poll of the whole last answered that nothing more is to do.
+    in_row: Cell<u32>,
 }
 
 struct Entry<'m, F: Future> {
@@ -124,7 +126,8 @@ impl<'m, 'c, F: Future> Tasks<'m, 'c, F> {
         let Some(group) = handle.group(capacity) else {
             panic!("the reactor has no group with {capacity} tasks left")
         };
-        Self { handle, group, entries: Slab::new(entries), running: Cell::new(0) }
+        let (running, in_row) = (Cell::new(0), Cell::new(0));
+        Self { handle, group, entries: Slab::new(entries), running, in_row }
     }
 
     /// Starts `future` as a task: it is polled first in the reactor's next turn, on the reactor's
@@ -195,10 +198,14 @@ impl<'m, 'c, F: Future> Tasks<'m, 'c, F> {
     /// When it is called from one of its own tasks.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<(TaskId, F::Output)>> {
         assert!(self.running.get() == 0, "tasks polled from inside one of them");
-        for _ in 0..TASKS_PER_POLL_MAX {
+        // A task that ends does not begin the count anew: many may end together.
+        let mut in_row = self.in_row.take();
+        while in_row < TASKS_PER_POLL_MAX {
             match self.handle.poll_task(self.group, cx) {
                 Poll::Ready(task) => {
+                    in_row += 1;
                     if let Some(ended) = self.poll_one(task) {
+                        self.in_row.set(in_row);
                         return Poll::Ready(Some(ended));
                     }
                 }

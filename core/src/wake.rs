@@ -230,6 +230,13 @@ impl WakeTree {
         unsafe { Waker::from_raw(RawWaker::new(data.cast(), &VTABLE)) }
     }
 
+    /// Whether `waker` raises a leaf of this tree.
+    pub(crate) fn is_leaf(&self, waker: &Waker) -> bool {
+        let leaves = self.leaves.as_ptr_range();
+        ptr::eq(waker.vtable(), &raw const VTABLE)
+            && (leaves.start.addr()..leaves.end.addr()).contains(&waker.data().addr())
+    }
+
     /// Raises leaf `index`, from any thread or interrupt: what its waker does, without a waker.
     /// On the reactor's own thread this costs no system call.
     ///
@@ -1004,6 +1011,12 @@ mod tests {
         drop(waker);
         assert!(clone.will_wake(&wakes.waker(33)));
         assert!(!clone.will_wake(&wakes.waker(32)));
+
+        static OTHER: Wakes<1> = Wakes::new();
+        let other: &'static WakeTree = &OTHER;
+        assert!(wakes.is_leaf(&clone) && wakes.is_leaf(&wakes.waker(0)));
+        assert!(!wakes.is_leaf(&other.waker(0)) && !other.is_leaf(&clone));
+        assert!(!wakes.is_leaf(core::task::Waker::noop()));
     }
 
     #[test]

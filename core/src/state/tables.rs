@@ -10,8 +10,10 @@ use core::task::Waker;
 
 use zerocopy::FromZeros;
 
+use super::State;
 use crate::list::{Chained, Queue};
 use crate::poller::Readiness;
+use crate::reactor::Group;
 use crate::time::Instant;
 
 /// One connection or listener. All zero bits: free.
@@ -19,16 +21,15 @@ use crate::time::Instant;
 pub(crate) struct Source {
     pub(crate) io: Cell<u32>,
     pub(super) generation: Cell<u32>,
-    /// The link of the ready list, or of the slab's free list.
-    pub(super) next: Cell<u32>,
-    /// The first of the futures that wait for this source alone.
-    pub(super) waiters: Cell<u32>,
+    /// Of a group's source the link of the ready list, of any other the first of the futures that
+    /// wait for it; of a free one the link of the slab's free list.
+    pub(super) link: Cell<u32>,
     pub(super) ready: Cell<u8>,
     pub(super) flags: Cell<u8>,
     pub(super) group: Cell<u8>,
 }
 
-const _: () = assert!(size_of::<Source>() <= 20);
+const _: () = assert!(size_of::<Source>() == 16);
 
 /// The source stands on its group's ready list.
 pub(super) const QUEUED: u8 = 1;
@@ -37,7 +38,7 @@ pub(super) const LIVE: u8 = 2;
 
 impl Chained for Source {
     fn next(&self) -> &Cell<u32> {
-        &self.next
+        &self.link
     }
 }
 
@@ -52,6 +53,11 @@ impl Source {
 
     pub(super) fn clear(&self, flag: u8) {
         self.flags.set(self.flags.get() & !flag);
+    }
+
+    /// Whether it belongs to a group, which alone waits for it.
+    pub(super) fn is_grouped(&self) -> bool {
+        self.group.get() != Group::NONE.0
     }
 
     pub(crate) fn ready(&self) -> Readiness {
@@ -70,6 +76,9 @@ pub(super) struct Waiter {
     pub(super) interest: Cell<u8>,
     pub(super) waker: Cell<Option<Waker>>,
 }
+
+/// Wakes those of the waiters on a list whose wait these bits end.
+pub(super) type Waking = fn(&State<'_>, &Cell<u32>, Readiness);
 
 impl Chained for Waiter {
     fn next(&self) -> &Cell<u32> {

@@ -3,7 +3,9 @@
 use std::future::poll_fn;
 use std::mem;
 use std::pin::Pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use dustdevil_core::embedded_io::ErrorKind;
@@ -250,10 +252,18 @@ fn a_group_and_its_leaves_are_used_again() {
 
 #[test]
 fn everybody_who_waits_for_the_end_is_told_of_it() {
-    let capacity = Capacity { waiters: 2, ..BARE }.plus_tasks(2);
+    // A task takes no place among the waiters, a waker of another kind takes one, once.
+    let capacity = Capacity { waiters: 1, ..BARE }.plus_tasks(2);
     let faults = Faults { turn_us: (100, 100), ..Faults::NONE };
     in_world(1, faults, capacity, |_, reactor| {
         let handle = Handle::from(reactor);
+        let rung = Arc::new(Rung(AtomicUsize::new(0)));
+        let foreign = Waker::from(rung.clone());
+        let mut waits = handle.stopping();
+        for _ in 0..3 {
+            let polled = Pin::new(&mut waits).poll(&mut Context::from_waker(&foreign));
+            assert!(polled.is_pending());
+        }
         let wait = |_: Instant| async move { handle.stopping().await };
         let mut slots = memory(bytes_of(&wait, 2));
         let tasks = Tasks::new(handle, &mut slots.block(), 2);
@@ -262,8 +272,8 @@ fn everybody_who_waits_for_the_end_is_told_of_it() {
         }
         reactor.run(async {
             let stop = async {
-                handle.sleep(millis(5)).await; // the third waiter has no place: it is polled
-                assert_eq!(tasks.len(), 2);
+                handle.sleep(millis(5)).await;
+                assert_eq!((tasks.len(), rung.0.load(Ordering::Relaxed)), (2, 0));
                 handle.stop();
                 handle.stop();
             };
@@ -271,7 +281,18 @@ fn everybody_who_waits_for_the_end_is_told_of_it() {
             join3(stop, all, handle.stopping()).await;
             handle.stopping().await; // at once
         });
+        assert_eq!(rung.0.load(Ordering::Relaxed), 1, "however often it waited");
+        assert_eq!(handle.snapshot().waiters_refused, 0);
     });
+}
+
+/// Counts how often its waker was woken.
+struct Rung(AtomicUsize);
+
+impl Wake for Rung {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[test]

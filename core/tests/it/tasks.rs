@@ -48,6 +48,35 @@ impl Future for Fork<'_> {
     }
 }
 
+/// Tasks that end together share a turn's budget with all others, whoever polls them.
+#[test]
+fn many_that_end_together_do_so_in_several_turns() {
+    const TASKS: usize = 600;
+    for by_next in [false, true] {
+        in_world(1, Faults::NONE, BARE.plus_tasks(TASKS), |_, reactor| {
+            let rt = Handle::from(reactor);
+            let ends = RefCell::new(Vec::new());
+            let task = || boxed(async { ends.borrow_mut().push(rt.snapshot().turns) });
+            let mut slots = memory(Tasks::<Boxed<'_, ()>>::bytes(TASKS));
+            let tasks = Tasks::new(rt, &mut slots.block(), TASKS);
+            for _ in 0..TASKS {
+                assert!(tasks.spawn(task()).is_ok());
+            }
+            reactor.run(async {
+                if by_next {
+                    while tasks.next().await.is_some() {}
+                } else {
+                    select(tasks.run(), rt.sleep(SECOND)).await;
+                }
+            });
+            let ends = ends.borrow();
+            let shares: Vec<usize> =
+                ends.chunk_by(|one, other| one == other).map(<[u64]>::len).collect();
+            assert_eq!(shares, [256, 256, 88], "by_next: {by_next}");
+        });
+    }
+}
+
 #[test]
 fn a_running_task_spawns_others() {
     for capacity in [31, 4] {
