@@ -316,6 +316,10 @@ pub trait Transport: Poller {
 
     /// The next connection that is waiting at `listener`, and its peer.
     ///
+    /// To learn that nobody waits may be dear, so a world that reports `READ` again with its next
+    /// poll while somebody does may answer `WouldBlock` once a turn without looking; a call behind
+    /// that looks.
+    ///
     /// # Errors
     /// [`ErrorKind::OutOfMemory`]: no handle is left; the connection still waits, and `READ` is
     /// not disproved. A connection that died while it waited is skipped, not reported.

@@ -5,7 +5,8 @@
 //! one close when it goes; epoll_wait is shared by all that became ready together. Sockets are
 //! registered edge-triggered for everything at once, so nothing is ever registered again: a stream
 //! that waits for another thing waits for another bit of what the reactor remembers. `accept`
-//! never changes a socket's options: TCP_NODELAY is inherited from the listener.
+//! never changes a socket's options: TCP_NODELAY is inherited from the listener. Nor does each end
+//! in an accept4 that finds nobody: see `listeners`.
 //!
 //! # Invariants
 //! - `Io(n)` is descriptor number `n`, owned by the table at place `n`: this is what keeps the
@@ -79,9 +80,11 @@ use crate::linger::LINGER;
 use crate::linger::Lingering;
 use crate::socket::{self, error};
 use crate::unpark::Doorbell;
+use listeners::Listeners;
 
 mod datagram;
 pub(crate) mod guest;
+mod listeners;
 
 /// How many events one poll takes from the kernel at most; the rest waits for the next.
 pub const EVENTS_PER_POLL_MAX: usize = 256;
@@ -93,13 +96,14 @@ pub const DESCRIPTORS_MAX: usize = 1 << 20;
 /// How often one accept passes over connections that died while they waited.
 const ACCEPT_SKIPS_MAX: usize = 64;
 
-/// The doorbell's user data; a lingering descriptor's is `(number + 1) << 32`.
+/// The doorbell's user data; a lingering descriptor's is `(place + 1) << 32`.
 const DOORBELL: u64 = 0;
 
 /// The poller of Linux. See the [module](self).
 pub struct Epoll {
     epoll: OwnedFd,
     table: Table,
+    listeners: Listeners,
     lingering: Lingering,
     doorbell: &'static Doorbell,
     clock: Monotonic,
@@ -135,6 +139,7 @@ impl Epoll {
         let epoll = Self {
             epoll,
             table: Table::with_capacity(descriptors_max),
+            listeners: Listeners::new(),
             lingering: Lingering::new(),
             doorbell,
             clock: Monotonic::new(),
@@ -215,8 +220,8 @@ impl Epoll {
         if rustix::net::shutdown(&descriptor, Shutdown::Write).is_err() {
             return; // dead already: nothing to wait for
         }
-        let number = descriptor.as_raw_fd().cast_unsigned();
-        let data = EventData::new_u64((u64::from(number) + 1) << 32);
+        let place = self.lingering.place();
+        let data = EventData::new_u64((u64::from(place) + 1) << 32);
         // Level-triggered: input is thrown away in pieces. What is ready now is reported as well.
         let flags = EventFlags::IN | EventFlags::RDHUP;
         let known = match epoll::modify(&self.epoll, &descriptor, data, flags) {
@@ -251,7 +256,7 @@ impl Poller for Epoll {
     fn register(&mut self, io: Io, token: Token) -> Result<(), Error> {
         let Some((descriptor, state)) = self.table.entry(io) else { return guest::register(io) };
         let flags = if state.is(State::LISTENER) {
-            EventFlags::IN | EventFlags::ET
+            self.listeners.add(io, token)
         } else {
             EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET
         };
@@ -281,11 +286,19 @@ impl Poller for Epoll {
             Err(errno) => return Err(error(errno)),
         }
         for event in &self.events {
-            let data = event.data.u64();
+            let (data, flags) = (event.data.u64(), event.flags);
             match (data as u32, (data >> 32) as u32) {
                 (0, 0) => {} // the doorbell: to have returned is all it asks for
                 (0, lingering) => self.lingering.discard(lingering - 1),
-                _ => on_event(Event { token: Token::from_u64(data), ready: ready(event.flags) }),
+                _ => {
+                    let token = Token::from_u64(data);
+                    // Of a connection that is rare: it can be written to as well.
+                    if flags == EventFlags::IN {
+                        let descriptor = |io| self.table.get(io);
+                        self.listeners.report(token, self.turn, &self.epoll, descriptor);
+                    }
+                    on_event(Event { token, ready: ready(flags) });
+                }
             }
         }
         if self.lingering.deadline().is_some() {
@@ -309,14 +322,22 @@ impl Transport for Epoll {
     }
 
     fn accept(&mut self, listener: Io) -> nb::Result<(Io, SocketAddr), Error> {
+        if self.listeners.spares(listener) {
+            return Err(nb::Error::WouldBlock);
+        }
         for _ in 0..ACCEPT_SKIPS_MAX {
-            let (listener, _) = self.table.entry(listener).ok_or(Error::STALE)?;
-            match rustix::net::acceptfrom_with(listener, socket::FLAGS) {
+            let descriptor = self.table.get(listener).ok_or(Error::STALE)?;
+            match rustix::net::acceptfrom_with(descriptor, socket::FLAGS) {
                 Ok((connection, peer)) => {
                     let peer = peer.and_then(address).unwrap_or(UNKNOWN);
-                    return Ok((self.table.insert(connection, State::NEW)?, peer));
+                    let io = self.table.insert(connection, State::NEW)?;
+                    self.listeners.accepted(listener);
+                    return Ok((io, peer));
                 }
-                Err(Errno::AGAIN) => return Err(nb::Error::WouldBlock),
+                Err(Errno::AGAIN) => {
+                    self.listeners.nobody_waits(listener, &self.epoll, descriptor);
+                    return Err(nb::Error::WouldBlock);
+                }
                 Err(Errno::INTR) => {}
                 Err(errno) if socket::died_while_waiting(errno) => {}
                 Err(errno) if socket::out_of_resources(errno) && self.lingering.close_oldest() => {}
@@ -340,8 +361,7 @@ impl Transport for Epoll {
         loop {
             match rustix::net::recv(connection, &mut *buf, RecvFlags::empty()) {
                 Ok((_, length)) => {
-                    state.set(State::UNREAD, length == buf.len());
-                    state.set(if length == 0 { State::ENDED } else { State::HEARD }, true);
+                    state.read(length, buf.len());
                     return Ok(length);
                 }
                 Err(Errno::AGAIN) => {
@@ -389,13 +409,19 @@ impl Transport for Epoll {
 
     fn close(&mut self, io: Io) {
         let Some((descriptor, state)) = self.table.take(io) else { return };
+        if state.is(State::LISTENER) {
+            self.listeners.remove(io);
+        }
         if state.owes_patience(self.turn) {
             self.linger(descriptor);
         }
     }
 
     fn abort(&mut self, io: Io) {
-        if let Some((descriptor, _)) = self.table.take(io) {
+        if let Some((descriptor, state)) = self.table.take(io) {
+            if state.is(State::LISTENER) {
+                self.listeners.remove(io);
+            }
             // "When enabled with a timeout of zero, close sends RST" (tcp(7), socket(7)).
             let _ = sockopt::set_socket_linger(&descriptor, Some(std::time::Duration::ZERO));
         }
@@ -420,20 +446,23 @@ fn address(any: SocketAddrAny) -> Option<SocketAddr> {
 
 /// What the kernel's flags say about the next read and write.
 fn ready(flags: EventFlags) -> Readiness {
-    let mut ready = Readiness::NONE;
-    if flags.contains(EventFlags::IN) {
-        ready |= Readiness::READ;
-    }
-    if flags.contains(EventFlags::OUT) {
-        ready |= Readiness::WRITE;
-    }
-    if flags.contains(EventFlags::RDHUP) {
-        ready |= Readiness::READ | Readiness::CLOSED;
-    }
+    let is_set = |flag: EventFlags, bit: Readiness| {
+        if flags.contains(flag) { bit } else { Readiness::NONE }
+    };
+    let ready = is_set(EventFlags::IN, Readiness::READ) | is_set(EventFlags::OUT, Readiness::WRITE);
+    let ends = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+    // Most events are no end: they are told apart at once.
+    if flags.intersects(ends) { ready | ending(flags) } else { ready }
+}
+
+/// What follows from those flags that speak of an end.
+#[cold]
+fn ending(flags: EventFlags) -> Readiness {
     if flags.intersects(EventFlags::HUP | EventFlags::ERR) {
-        ready |= Readiness::ALL;
+        Readiness::ALL
+    } else {
+        Readiness::READ | Readiness::CLOSED
     }
-    ready
 }
 
 /// The longest that one epoll_wait knows, in microseconds; after it there is simply another turn.
@@ -518,6 +547,14 @@ impl State {
     #[inline]
     fn set(&mut self, bit: u8, on: bool) {
         self.0 = if on { self.0 | bit } else { self.0 & !bit };
+    }
+
+    /// So many bytes were read into a buffer of so many.
+    #[inline]
+    fn read(&mut self, length: usize, room: usize) {
+        let seen = if length == 0 { Self::ENDED } else { Self::HEARD };
+        let rest = if length == room { Self::UNREAD } else { 0 };
+        self.0 = self.0 & !Self::UNREAD | seen | rest;
     }
 
     #[inline]

@@ -116,14 +116,20 @@ mod tests {
     /// Whole pages of `memory`, and how many of them are present: what the kernel's own table says
     /// of each (proc(5), pagemap), since the process has other memory that comes and goes.
     fn pages(memory: &[u8]) -> (usize, usize) {
+        pages_at(memory.as_ptr().addr(), memory.len(), 63)
+    }
+
+    /// As [`pages`], of those that have this bit: 63, it is there, were it the one page of zeros
+    /// that all share; 56, it is this process' alone.
+    fn pages_at(address: usize, bytes: usize, bit: u32) -> (usize, usize) {
         let page = rustix::param::page_size();
-        let first = memory.as_ptr().addr().div_ceil(page);
-        let count = (memory.as_ptr().addr() + memory.len()) / page - first;
+        let first = address.div_ceil(page);
+        let count = (address + bytes) / page - first;
         let mut entries = vec![0; count * 8];
         let table = File::open("/proc/self/pagemap").unwrap();
         table.read_exact_at(&mut entries, first as u64 * 8).unwrap();
         let (entries, _) = entries.as_chunks::<8>();
-        (count, entries.iter().filter(|entry| u64::from_ne_bytes(**entry) >> 63 == 1).count())
+        (count, entries.iter().filter(|entry| u64::from_ne_bytes(**entry) >> bit & 1 == 1).count())
     }
 
     #[test]
@@ -137,6 +143,26 @@ mod tests {
         let (count, present) = pages(bytes);
         assert_eq!(present, count, "every page");
         assert!(bytes.iter().all(|byte| *byte == 0));
+    }
+
+    /// A reactor for a million connections, and what it writes to before the first one comes.
+    #[test]
+    fn tables_that_nobody_uses_yet_take_no_pages() {
+        use dustdevil_core::reactor::{Capacity, Reactor};
+
+        const SOURCES: usize = 1_000_000;
+        let tasks = 1_025;
+        let capacity = Capacity { sources: SOURCES, timers: 2_048, groups: 1, tasks, waiters: 1 };
+        let mut memory = super::zeroed(capacity.bytes());
+        let address = memory.block().bytes(1).as_ptr();
+        let wakes: &dustdevil_core::wake::WakeTree =
+            Box::leak(Box::new(dustdevil_core::wake::Wakes::<1_025>::new()));
+        let epoll = super::Epoll::new().unwrap();
+        let reactor = Reactor::new(epoll, memory.block(), capacity, wakes);
+        assert_eq!(reactor.sources_max(), SOURCES);
+        let (count, written) = pages_at(address.addr(), capacity.bytes(), 56);
+        // Timers' wakers, the wheel's slots and the groups.
+        assert!(count > 3_900 && written < 20, "{written} of {count} pages");
     }
 
     #[test]

@@ -6,11 +6,12 @@
 //! reached: [`LINGER`], [`LINGER_BYTES_MAX`], or [`LINGERING_MAX`] connections (then the oldest is
 //! closed for real). nginx calls it a lingering close.
 //!
-//! Invariant: entries lie in the order of their deadlines, since each has the same span.
+//! Invariant: the list is in the order of deadlines, since each entry has the same span. Every step
+//! costs the same however many linger.
 //!
 //! Layer: stands on rustix; [`epoll`](crate::epoll) stands on it.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use dustdevil_core::time::{Duration, Instant};
 use rustix::io::Errno;
@@ -28,9 +29,19 @@ pub const LINGER_BYTES_MAX: usize = 64 << 20;
 /// How many bytes one call throws away.
 const DISCARD_BYTES: usize = 256 << 10;
 
-/// The closed connections that still wait for their peers, oldest first.
+/// How many are closed in one poll because their time is over; the next poll goes on.
+const EXPIRED_PER_POLL_MAX: usize = 256;
+
+/// The closed connections that still wait for their peers, in a list by age.
 pub(crate) struct Lingering {
+    /// By place; as many as there ever were at once.
     entries: Vec<Entry>,
+    /// The first and the last of the list.
+    oldest: Option<u32>,
+    newest: Option<u32>,
+    /// The first of the places that are free, linked by `newer`.
+    free: Option<u32>,
+    len: usize,
     /// Where discarded input would go, were it not discarded: never written, so it costs no page.
     nowhere: Box<[u8]>,
 }
@@ -38,33 +49,54 @@ pub(crate) struct Lingering {
 struct Entry {
     until: Instant,
     bytes: usize,
-    descriptor: OwnedFd,
+    older: Option<u32>,
+    newer: Option<u32>,
+    /// `None`: the place is free.
+    descriptor: Option<OwnedFd>,
 }
 
 impl Lingering {
     pub(crate) fn new() -> Self {
         let nowhere = vec![0; DISCARD_BYTES].into_boxed_slice();
-        Self { entries: Vec::with_capacity(LINGERING_MAX), nowhere }
+        let entries = Vec::with_capacity(LINGERING_MAX);
+        Self { entries, oldest: None, newest: None, free: None, len: 0, nowhere }
     }
 
-    /// Keeps `descriptor` from `now` on; closes the oldest for it when there is no room.
-    pub(crate) fn push(&mut self, descriptor: OwnedFd, now: Instant) {
-        if self.entries.len() == LINGERING_MAX {
+    /// The place at which [`push`](Self::push) will keep the next one, which names its events.
+    /// Closes the oldest for it when there is no room.
+    pub(crate) fn place(&mut self) -> u32 {
+        if self.len == LINGERING_MAX {
             self.close_oldest();
         }
-        self.entries.push(Entry { until: now + LINGER, bytes: 0, descriptor });
+        self.free.unwrap_or(self.entries.len() as u32)
     }
 
-    /// Throws away what has arrived at descriptor `number`, and closes it once that was the end.
+    /// Keeps `descriptor` from `now` on.
+    pub(crate) fn push(&mut self, descriptor: OwnedFd, now: Instant) {
+        let place = self.place();
+        let (until, older) = (now + LINGER, self.newest.replace(place));
+        let descriptor = Some(descriptor);
+        let entry = Entry { until, bytes: 0, older, newer: None, descriptor };
+        match self.entries.get_mut(place as usize) {
+            Some(vacant) => self.free = std::mem::replace(vacant, entry).newer,
+            // Within the capacity, so this does not allocate.
+            None => self.entries.push(entry),
+        }
+        match older {
+            Some(older) => self.entries[older as usize].newer = Some(place),
+            None => self.oldest = Some(place),
+        }
+        self.len += 1;
+    }
+
+    /// Throws away what has arrived for the one at `place`, and closes it once that was the end.
     ///
-    /// A number that is not here is the event of one that was closed a moment ago.
-    pub(crate) fn discard(&mut self, number: u32) {
-        let place = |entry: &Entry| entry.descriptor.as_raw_fd().cast_unsigned() == number;
-        let Some(index) = self.entries.iter().position(place) else { return };
-        let entry = &mut self.entries[index];
+    /// A free place is that of one that was closed a moment ago.
+    pub(crate) fn discard(&mut self, place: u32) {
+        let Some(entry) = self.entries.get_mut(place as usize) else { return };
+        let Some(descriptor) = &entry.descriptor else { return };
         // MSG_TRUNC: tcp(7) discards the bytes rather than copying them.
-        let over = match rustix::net::recv(&entry.descriptor, &mut *self.nowhere, RecvFlags::TRUNC)
-        {
+        let over = match rustix::net::recv(descriptor, &mut *self.nowhere, RecvFlags::TRUNC) {
             Ok((_, 0)) => true,
             Ok((_, bytes)) => {
                 entry.bytes += bytes;
@@ -74,32 +106,49 @@ impl Lingering {
             Err(_) => true,
         };
         if over {
-            self.entries.remove(index);
+            self.remove(place);
         }
     }
 
     /// Closes those whose time is over at `now`.
     pub(crate) fn expire(&mut self, now: Instant) {
-        let over = self.entries.iter().take_while(|entry| entry.until <= now).count();
-        self.entries.drain(..over);
+        for _ in 0..EXPIRED_PER_POLL_MAX {
+            if self.deadline().is_none_or(|until| until > now) {
+                return;
+            }
+            self.close_oldest();
+        }
     }
 
     /// Closes the oldest for real; `false` when there is none.
     pub(crate) fn close_oldest(&mut self) -> bool {
-        let some = !self.entries.is_empty();
-        if some {
-            self.entries.remove(0);
-        }
-        some
+        self.oldest.inspect(|&oldest| self.remove(oldest)).is_some()
     }
 
     /// When the next one's time is over.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.entries.first().map(|entry| entry.until)
+        self.oldest.map(|oldest| self.entries[oldest as usize].until)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.len
+    }
+
+    /// Closes the one at `place`, which is not free.
+    fn remove(&mut self, place: u32) {
+        let free = self.free.replace(place);
+        let entry = &mut self.entries[place as usize];
+        drop(entry.descriptor.take());
+        let (older, newer) = (entry.older, std::mem::replace(&mut entry.newer, free));
+        match older {
+            Some(older) => self.entries[older as usize].newer = newer,
+            None => self.oldest = newer,
+        }
+        match newer {
+            Some(newer) => self.entries[newer as usize].older = older,
+            None => self.newest = older,
+        }
+        self.len -= 1;
     }
 }
 
@@ -120,22 +169,65 @@ mod tests {
         for now in 0..3 {
             let (ours, peer) = UnixStream::pair().unwrap();
             ours.set_nonblocking(true).unwrap();
-            peers.push((ours.as_raw_fd() as u32, peer));
+            peers.push((lingering.place(), peer));
             lingering.push(ours.into(), at(now));
         }
         lingering.discard(peers[1].0); // nothing arrived: it stays
         assert_eq!((lingering.len(), lingering.deadline()), (3, Some(at(0) + LINGER)));
-        let (number, peer) = peers.remove(1);
+        let (place, peer) = peers.remove(1);
         drop(peer);
-        lingering.discard(number);
+        lingering.discard(place);
         assert_eq!(lingering.len(), 2);
-        lingering.discard(number); // a late event
+        lingering.discard(place); // a late event
         lingering.expire(at(1) + LINGER);
         assert_eq!((lingering.len(), lingering.deadline()), (1, Some(at(2) + LINGER)));
         let (_, mut oldest) = peers.remove(0);
         assert_eq!(oldest.read(&mut [0]).unwrap(), 0);
         assert!(lingering.close_oldest() && !lingering.close_oldest());
         assert!(peers[0].1.write(b"x").is_err());
+    }
+
+    /// Pushes, closings in the middle and at the front, against a list of times; a place that is
+    /// free is used again.
+    #[test]
+    fn the_order_is_that_of_age_whatever_is_closed() {
+        let mut lingering = Lingering::new();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let mut model: Vec<(u32, u64)> = Vec::new();
+        let mut seed = 7_u32;
+        for now in 0..2_000 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            match (seed >> 24) % 4 {
+                0 | 1 if model.len() < 20 => {
+                    model.push((lingering.place(), now));
+                    lingering.push(null.try_clone().unwrap().into(), at(now));
+                }
+                2 if !model.is_empty() => {
+                    let (place, _) = model.remove((seed >> 8) as usize % model.len());
+                    lingering.discard(place); // no socket: reading fails, which is an end
+                }
+                _ => {
+                    assert_eq!(lingering.close_oldest(), !model.is_empty());
+                    model.drain(..model.len().min(1));
+                }
+            }
+            let first = model.first().map(|(_, since)| at(*since) + LINGER);
+            assert_eq!((lingering.len(), lingering.deadline()), (model.len(), first), "{now}");
+        }
+        assert!(lingering.entries.len() <= 20, "places are used again");
+    }
+
+    #[test]
+    fn many_whose_time_is_over_are_closed_in_several_polls() {
+        let mut lingering = Lingering::new();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        for _ in 0..300 {
+            lingering.push(null.try_clone().unwrap().into(), at(0));
+        }
+        for left in [300 - EXPIRED_PER_POLL_MAX, 0] {
+            lingering.expire(at(0) + LINGER);
+            assert_eq!(lingering.len(), left);
+        }
     }
 
     #[test]

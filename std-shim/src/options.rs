@@ -14,6 +14,7 @@ use clap::{Arg, Command, value_parser};
 use log::LevelFilter;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::epoll::DESCRIPTORS_MAX;
 use crate::logger;
 
 /// Connections of a worker unless the command line says otherwise.
@@ -33,12 +34,17 @@ pub struct Options {
     pub port: u16,
     /// How many threads serve, each with a reactor of its own; at least 1.
     pub workers: usize,
-    /// Connections at once, for each worker; at least 1. [`percore::run`](crate::percore::run)
-    /// lowers it to what the process may open.
+    /// Connections at once, for each worker; at least 1. A place that is never used costs an
+    /// address range and no memory, so this may well be a million.
+    ///
+    /// [`percore::run`](crate::percore::run) raises the process's limit of descriptors
+    /// (`RLIMIT_NOFILE`) to what they need. Where the hard limit does not allow that it reports
+    /// both numbers, as an error if somebody asked for the connections, and serves with as many as
+    /// there are descriptors for.
     pub connections: usize,
     /// Up to which level [`log`] reports.
     pub log: LevelFilter,
-    /// Whether somebody asked for `connections`, and wants to hear that it had to be lowered.
+    /// Whether somebody asked for `connections`, and must hear that it had to be lowered.
     pub connections_asked: bool,
     /// What stands before the address where the process says that it listens: `http://`, or nothing
     /// for a server of another protocol.
@@ -90,18 +96,20 @@ impl Options {
         SocketAddr::new(self.address, self.port)
     }
 
-    /// Raises the process's limit of descriptors as far as these connections need and its hard
-    /// limit allows, then lowers the connections to what it now may open.
+    /// Raises the process's limit of descriptors to what these connections need. Where the hard
+    /// limit is lower, says so, and lowers the connections to what the process may open.
     pub(crate) fn fit_descriptors(&mut self) {
-        let limit = raise_descriptor_limit(descriptors(self.workers, self.connections));
+        let needed = descriptors(self.workers, self.connections);
+        // A number beyond what a poller's table reaches to would be of no use.
+        let limit = raise_descriptor_limit(needed).min(DESCRIPTORS_MAX as u64);
         let Some(fitting) = connections_within(limit, self.workers, self.connections) else {
             return;
         };
-        let level = if self.connections_asked { log::Level::Warn } else { log::Level::Debug };
+        let level = if self.connections_asked { log::Level::Error } else { log::Level::Debug };
         log::log!(
             level,
-            "{} connections a worker, not {}: the process may open {limit} descriptors (ulimit -n)",
-            fitting,
+            "{fitting} connections a worker, not {}: they need {needed} descriptors, and there \
+             are {limit} (ulimit -Hn, at most {DESCRIPTORS_MAX})",
             self.connections
         );
         self.connections = fitting;

@@ -26,7 +26,6 @@ fn a_connection_comes_speaks_and_goes() {
     assert_eq!(world.epoll.accept(world.listener), Err(WouldBlock));
     let mut peer = TcpStream::connect(world.at).unwrap();
     assert_eq!(world.poll(), [event(1, "r")]);
-    assert_eq!(world.poll_now(), [], "what was reported and not disproved is not repeated");
     let (io, address) = world.accept();
     assert_eq!((address, world.epoll.peer(io)), (peer.local_addr().unwrap(), Some(address)));
     assert_eq!(world.epoll.local(io), Some(world.at));
@@ -37,6 +36,7 @@ fn a_connection_comes_speaks_and_goes() {
     assert_eq!(world.poll(), [event(token, "w")], "a new connection has room and no bytes");
     peer.write_all(b"hello").unwrap();
     assert_eq!(world.poll(), [event(token, "rw")]);
+    assert_eq!(world.poll_now(), [], "what was reported and not disproved is not repeated");
     assert_eq!(world.read(io, 3).unwrap(), b"hel");
     assert_eq!(world.read(io, 3).unwrap(), b"lo");
     assert_eq!(world.epoll.write(io, b"world"), Ok(5));
@@ -50,6 +50,54 @@ fn a_connection_comes_speaks_and_goes() {
     world.epoll.close(io);
     assert_eq!(world.epoll.lingering(), 0);
     assert_eq!(kind(world.read(io, 3)), Some(ErrorKind::NotConnected));
+}
+
+/// A burst of connections, poll by poll: how many accepts succeed before `WouldBlock`. Behind it a
+/// further accept finds whoever waits.
+#[test]
+fn a_crowd_is_let_in_by_growing_shares() {
+    let mut world = World::new();
+    let _peers: Vec<_> = (0..20).map(|_| TcpStream::connect(world.at).unwrap()).collect();
+    for (share, turn) in [1, 2, 4].into_iter().zip(0..) {
+        assert_eq!(world.poll(), [event(1, "r")], "turn {turn}");
+        for _ in 0..share {
+            assert!(world.epoll.accept(world.listener).is_ok(), "turn {turn}");
+        }
+        assert_eq!(world.epoll.accept(world.listener), Err(WouldBlock), "turn {turn}");
+    }
+    for left in (0..20 - 7).rev() {
+        assert!(world.epoll.accept(world.listener).is_ok(), "{left}");
+    }
+    for _ in 0..2 {
+        assert_eq!(world.epoll.accept(world.listener), Err(WouldBlock), "nobody is left");
+        assert_eq!(world.poll_now(), []);
+    }
+}
+
+/// Whoever cannot accept is not kept from waiting by those who wait: poll by poll.
+#[test]
+fn a_listener_that_nobody_answers_falls_silent_until_another_comes() {
+    let mut world = World::new();
+    let _first = TcpStream::connect(world.at).unwrap();
+    assert_eq!(world.poll(), [event(1, "r")]);
+    for _ in 0..2 {
+        assert_eq!(world.poll_now(), [event(1, "r")], "nobody acted: twice more at the most");
+    }
+    assert_eq!(world.poll_now(), []);
+    let _second = TcpStream::connect(world.at).unwrap();
+    assert_eq!(world.poll(), [event(1, "r")]);
+    assert_eq!(world.poll_now(), []);
+    for _ in 0..2 {
+        assert!(world.epoll.accept(world.listener).is_ok(), "both wait");
+    }
+    assert_eq!(world.epoll.accept(world.listener), Err(WouldBlock));
+    // From here on as in the beginning.
+    let _others = [(); 2].map(|()| TcpStream::connect(world.at).unwrap());
+    for _ in 0..2 {
+        assert_eq!(world.poll(), [event(1, "r")]);
+        assert!(world.epoll.accept(world.listener).is_ok());
+    }
+    assert_eq!(world.poll_now(), []);
 }
 
 #[test]
@@ -269,9 +317,13 @@ fn a_wait_ends_at_its_deadline_and_not_before() {
     let mut world = World::new();
     for micros in [1, 300, 1_000, 2_500] {
         let deadline = world.epoll.now() + Duration::from_micros(micros);
-        assert_eq!(world.poll_until(Some(deadline)), []);
+        // One wait, not a spin. A doorbell that had another owner may end one early, twice at most.
+        let waits = (1..).find(|_| {
+            assert_eq!(world.poll_until(Some(deadline)), []);
+            world.epoll.now() >= deadline
+        });
         let late = world.epoll.now() - deadline;
-        assert!(world.epoll.now() >= deadline, "{micros} us: one wait, not a spin");
+        assert!(waits <= Some(3), "{micros} us: {waits:?} waits");
         assert!(late.as_micros() < PATIENCE.as_micros() as u64, "{micros} us: {late:?}");
     }
     let before = world.epoll.now();

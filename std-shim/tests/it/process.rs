@@ -135,8 +135,18 @@ fn connections_are_lowered_to_the_descriptors_and_the_log_says_so() {
     let (status, errors) = process.end();
     assert_eq!(status.code(), Some(0), "{errors}");
     let lowered = "DEBUG dustdevil_std::options: 164 connections a worker, not 10000: \
-                   the process may open 400 descriptors (ulimit -n)\n";
+                   they need 20072 descriptors, and there are 400 (ulimit -Hn, at most 1048576)\n";
     assert!(errors.contains(lowered), "{errors}");
+}
+
+#[test]
+fn the_limit_of_descriptors_is_raised_to_what_the_connections_need() {
+    let mut process = Process::start("low_soft_limit", &[("DUSTDEVIL_LOG", "debug")]);
+    process.address();
+    process.signal(Signal::TERM);
+    let (status, errors) = process.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    assert!(!errors.contains("descriptors"), "{errors}");
 }
 
 #[test]
@@ -161,7 +171,7 @@ mod child {
     use dustdevil_core::reactor::Reactor;
     use dustdevil_std::percore::{Worker, run};
     use dustdevil_std::{Epoll, Options, zeroed};
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     use crate::util::{CAPACITY, World};
 
@@ -240,6 +250,20 @@ mod child {
 
     #[test]
     #[ignore = "a process of its own"]
+    fn low_soft_limit() {
+        let limit = Rlimit { current: Some(50), maximum: Some(800) };
+        setrlimit(Resource::Nofile, limit).unwrap();
+        let options = Options { connections: 100, ..options() };
+        end(run(options, |worker| {
+            assert_eq!(worker.options().connections, 100);
+            let raised = Rlimit { current: Some(2 * (100 + 4) + 64), ..limit };
+            assert_eq!(getrlimit(Resource::Nofile), raised);
+            serve(worker, async {})
+        }));
+    }
+
+    #[test]
+    #[ignore = "a process of its own"]
     fn runs_out_of_descriptors() {
         let limit = std::env::var("LIMIT").unwrap().parse().unwrap();
         limit_descriptors(limit);
@@ -254,7 +278,7 @@ mod child {
                 TcpStream::connect(world.at)
             });
             let peer = peer.unwrap();
-            match world.epoll.accept(world.listener) {
+            match world.accept_now() {
                 Ok((io, _)) => open.push((io, peer)),
                 Err(nb::Error::Other(error)) => {
                     // The last descriptor went to the peer, which waits in the backlog.

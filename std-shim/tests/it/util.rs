@@ -61,6 +61,14 @@ impl World {
         (io, peer)
     }
 
+    /// What the kernel answers, were the poller's own word `WouldBlock`.
+    pub(crate) fn accept_now(&mut self) -> nb::Result<(Io, SocketAddr), Error> {
+        match self.epoll.accept(self.listener) {
+            Err(nb::Error::WouldBlock) => self.epoll.accept(self.listener),
+            accepted => accepted,
+        }
+    }
+
     /// The next connection, which is on its way: a busy kernel may take a moment.
     pub(crate) fn accept(&mut self) -> (Io, SocketAddr) {
         let deadline = std::time::Instant::now() + PATIENCE;
