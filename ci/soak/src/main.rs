@@ -5,6 +5,8 @@
 //! must hold is checked by the clients (one right answer for each request, or an end that is
 //! allowed), by the checkers behind each turn, and at the end (everything was given back). Each
 //! hundredth seed runs twice and must leave the same trace.
+//!
+//! With `--idle` it is instead one world with as many connections as asked for, see [`idle`].
 
 use std::cell::{Cell, RefCell};
 use std::panic;
@@ -24,6 +26,8 @@ use traffic::Traffic;
 mod app;
 #[path = "../../../http/tests/it/client.rs"]
 mod client;
+mod idle;
+mod pages;
 #[path = "../../../http/tests/it/response.rs"]
 mod response;
 mod traffic;
@@ -45,6 +49,9 @@ struct Options {
     /// Plant a defect below the server, the one of this number in `Planted::ALL`: it must be found
     #[arg(long)]
     planted: Option<usize>,
+    /// Instead: fill a server's table with so many idle connections, and look what they cost
+    #[arg(long, conflicts_with_all = ["seeds", "from", "planted"])]
+    idle: Option<usize>,
 }
 
 /// What a server may take to stop beyond its deadline for that: events that come late.
@@ -80,6 +87,10 @@ impl Sum {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(connections) = options.idle {
+        idle::run(connections).print(connections);
+        return ExitCode::SUCCESS;
+    }
     end_at_the_first_finding();
     watch_over_turns();
     let (began, mut sum, mut simulated) = (Instant::now(), Sum::default(), Duration::ZERO);
@@ -188,7 +199,7 @@ fn check_end(traffic: &Traffic, report: &world::Report, [tally, bystanders]: [&T
 mod tests {
     use super::*;
 
-    const PLAIN: Options = Options { seeds: 0, from: 0, trace: false, planted: None };
+    const PLAIN: Options = Options { seeds: 0, from: 0, trace: false, planted: None, idle: None };
 
     /// The checkers of a few worlds find each defect that is planted.
     #[test]
@@ -210,6 +221,14 @@ mod tests {
         }
         let hashes: std::collections::BTreeSet<_> = worlds.iter().map(|world| world.hash).collect();
         assert_eq!(hashes.len(), worlds.len());
+    }
+
+    /// What a million are asked for by `cargo xtask soak --idle`, with fewer; and that the same
+    /// world comes of it each time.
+    #[test]
+    fn many_idle_connections_cost_their_entries_and_go_in_their_order() {
+        let [one, other] = [0, 1].map(|_| idle::run(20_000));
+        assert_eq!((one.phases, one.hash), (other.phases, other.hash));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Layer: stands on [`state`](super::state); peers and the transport both come down to this.
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::boxed::Box;
 
 use embedded_io::ErrorKind;
 
@@ -30,7 +31,7 @@ impl State {
         };
         let opener = End::new(owner, opener_address(id, to, from), window());
         let acceptor = End::new(Owner::Nobody, to, window());
-        self.links.insert(id, Link { ends: [opener, acceptor], latency_us });
+        self.links.insert(id, Box::new(Link { ends: [opener, acceptor], latency_us }));
         self.after(delay_us.saturating_add(latency_us), Happening::Syn { link: id, attempt: 0 });
         if self.rng.hits(faults.reset_permille) {
             let after_us = self.rng.range(faults.reset_after_us.0, faults.reset_after_us.1);
@@ -130,8 +131,7 @@ impl State {
             Status::Open => {
                 link.ends[side].owner = Owner::Lingering;
                 let input = link.input(side);
-                let unread = input.unread.len();
-                input.unread.clear();
+                let unread = core::mem::take(&mut input.unread).len();
                 self.give_credit(id, 1 - side, unread);
                 self.finish(id, side);
                 let linger_us = self.faults.linger_us;

@@ -234,7 +234,7 @@ fn unspecified(of: SocketAddr) -> IpAddr {
 impl<const SHORT_READ_DRAINS: bool> Datagram for Sim<SHORT_READ_DRAINS> {
     fn bind(&mut self, at: SocketAddr) -> Result<Io, Error> {
         let mut state = self.world.state();
-        if state.handles() >= state.faults.handles_max {
+        if state.sources.handles() >= state.faults.handles_max {
             note!(state, "bind fails, no handle is left");
             return Err(Error::new(ErrorKind::OutOfMemory));
         }
@@ -243,7 +243,7 @@ impl<const SHORT_READ_DRAINS: bool> Datagram for Sim<SHORT_READ_DRAINS> {
             if at.port() == 0 { PORT_CHOSEN_FIRST..=u16::MAX } else { at.port()..=at.port() };
         let mut chosen = ports.map(|port| SocketAddr::new(at.ip(), port));
         let at = chosen.find(is_free).ok_or(Error::new(ErrorKind::AddrInUse))?;
-        let io = state.add_source(Kind::Socket(at));
+        let io = state.sources.add(Kind::Socket(at));
         state.mailboxes.insert(at, Mailbox::of(Holder::Io(io)));
         note!(state, "io {io}: receives datagrams at {at}");
         Ok(Io(io))

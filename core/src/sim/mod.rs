@@ -59,6 +59,7 @@ mod link;
 mod peer;
 mod rng;
 mod script;
+mod sources;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,8 @@ use super::faults::Faults;
 use super::link::{ACCEPTOR, Fin, Link, OPENER, Owner, Side, Status};
 use super::peer::{Peer, PeerEvent};
 use super::rng::Rng;
+use super::sources::Sources;
+pub(super) use super::sources::{Kind, Source};
 use super::trace::Trace;
 use crate::poller::{Readiness, Token};
 
@@ -68,22 +70,6 @@ pub(super) enum Call {
     Action(Box<dyn FnOnce()>),
 }
 
-/// What the reactor knows by an [`Io`](crate::poller::Io) number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Listener(SocketAddr),
-    End(u32, Side),
-    Socket(SocketAddr),
-}
-
-#[derive(Debug)]
-pub(super) struct Source {
-    pub(super) kind: Kind,
-    pub(super) token: Option<Token>,
-    /// What was reported and not disproved: it need not be reported again.
-    pub(super) reported: Readiness,
-}
-
 #[derive(Debug)]
 pub(super) enum Listener {
     Io { io: u32, backlog_max: usize, queue: VecDeque<u32> },
@@ -105,9 +91,12 @@ pub(super) struct State {
     pub(super) rng: Rng,
     pub(super) faults: Faults,
     pub(super) trace: Trace,
-    pub(super) sources: Vec<Option<Source>>,
-    pub(super) links: BTreeMap<u32, Link>,
+    pub(super) sources: Sources,
+    /// Boxed: half of each node of the map is empty.
+    pub(super) links: BTreeMap<u32, Box<Link>>,
     pub(super) links_made: u32,
+    /// How many connections died while they waited to be accepted, and may be queued still.
+    pub(super) dead_waiting: usize,
     pub(super) listeners: BTreeMap<SocketAddr, Listener>,
     pub(super) factories: BTreeMap<SocketAddr, Option<Factory>>,
     pub(super) mailboxes: BTreeMap<SocketAddr, Mailbox>,
@@ -124,6 +113,8 @@ pub(super) struct State {
     pub(super) peers_gone_wakers: Vec<Waker>,
     pub(super) polls_idle: u32,
     pub(super) polls_at_instant: u32,
+    /// Whether something was closed since the last poll.
+    pub(super) has_closed: bool,
 }
 
 /// Notes a line in the trace, with the world's time before it.
@@ -147,9 +138,10 @@ impl State {
             rng: Rng::new(seed),
             faults,
             trace: Trace::new(),
-            sources: Vec::new(),
+            sources: Sources::default(),
             links: BTreeMap::new(),
             links_made: 0,
+            dead_waiting: 0,
             listeners: BTreeMap::new(),
             factories: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
@@ -164,6 +156,7 @@ impl State {
             peers_gone_wakers: Vec::new(),
             polls_idle: 0,
             polls_at_instant: 0,
+            has_closed: false,
         }
     }
 
@@ -223,7 +216,7 @@ impl State {
     fn segment_arrives(&mut self, id: u32, from: Side) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let to = 1 - from;
-        let Some(bytes) = link.ends[from].out.flight.pop_front() else { return };
+        let Some(bytes) = link.ends[from].out.land() else { return };
         if matches!(link.ends[to].status, Status::Gone(_)) {
             return;
         }
@@ -270,15 +263,16 @@ impl State {
             return;
         }
         end.status = Status::Gone(why);
-        end.out.flight.clear();
+        self.dead_waiting += usize::from(end.owner == Owner::Backlog);
+        end.out.flight = VecDeque::new();
         if matches!(end.owner, Owner::Lingering | Owner::Deaf) {
             end.owner = Owner::Nobody;
         }
         let eaten = self.rng.hits(self.faults.reset_eats_unread_permille);
         let input = link.input(side);
-        input.flight.clear();
+        input.flight = VecDeque::new();
         if eaten {
-            input.unread.clear();
+            input.unread = VecDeque::new();
         }
         note!(self, "link {id}: dead at {side}: {why:?}");
         let refused = why != ErrorKind::ConnectionReset;
@@ -380,9 +374,7 @@ impl State {
 
     /// What is true of a source now.
     pub(super) fn readiness(&self, io: u32) -> Readiness {
-        let Some(source) = self.sources.get(io as usize).and_then(Option::as_ref) else {
-            return Readiness::NONE;
-        };
+        let Some(source) = self.sources.get(io) else { return Readiness::NONE };
         match source.kind {
             Kind::Listener(at) => match self.listeners.get(&at) {
                 Some(Listener::Io { queue, .. }) if !queue.is_empty() => Readiness::READ,
@@ -414,9 +406,7 @@ impl State {
     /// Reports what became true of a source and was not reported yet.
     pub(super) fn touch(&mut self, io: u32) {
         let truth = self.readiness(io);
-        let Some(source) = self.sources.get_mut(io as usize).and_then(Option::as_mut) else {
-            return;
-        };
+        let Some(source) = self.sources.get_mut(io) else { return };
         // Without a token nothing can be said; `register` reports everything.
         let Some(token) = source.token else { return };
         let mut ready = truth.without(source.reported);
@@ -476,7 +466,7 @@ impl State {
 
     /// An operation said that it would block: from now on these bits are news again.
     pub(super) fn disprove(&mut self, io: u32, ready: Readiness) {
-        if let Some(Some(source)) = self.sources.get_mut(io as usize) {
+        if let Some(source) = self.sources.get_mut(io) {
             source.reported = source.reported.without(ready);
         }
     }
@@ -513,10 +503,10 @@ impl State {
 
     /// Adds events that mean nothing, as the contract allows.
     pub(super) fn add_spurious_events(&mut self) {
-        if self.rng.hits(self.faults.spurious_event_permille) && !self.sources.is_empty() {
-            let at = self.rng.index(self.sources.len());
+        if self.rng.hits(self.faults.spurious_event_permille) && self.sources.numbers() > 0 {
+            let at = self.rng.index(self.sources.numbers());
             let ready = Readiness::from_bits(self.rng.range(1, 3) as u8);
-            if let Some(Source { token: Some(token), kind, .. }) = self.sources[at] {
+            if let Some(&Source { token: Some(token), kind, .. }) = self.sources.get(at as u32) {
                 let ready = if self.is_opening(kind) { Readiness::READ } else { ready };
                 self.ready.push_back((token, ready));
             }
@@ -529,23 +519,10 @@ impl State {
 
     // Numbers and addresses.
 
-    /// Gives a source the lowest free number, as an operating system does: reuse is the rule.
-    pub(super) fn add_source(&mut self, kind: Kind) -> u32 {
-        let source = Some(Source { kind, token: None, reported: Readiness::NONE });
-        let at = match self.sources.iter().position(Option::is_none) {
-            Some(at) => at,
-            None => {
-                self.sources.push(None);
-                self.sources.len() - 1
-            }
-        };
-        self.sources[at] = source;
-        at as u32
-    }
-
     /// Takes a number back; its token is remembered for late events.
     pub(super) fn remove_source(&mut self, io: u32) -> Source {
-        let Some(source) = self.sources.get_mut(io as usize).and_then(Option::take) else {
+        self.has_closed = true;
+        let Some(source) = self.sources.remove(io) else {
             panic!("world {:#x}: io {io} is closed twice, or was never open", self.seed);
         };
         if let Some(token) = source.token {
@@ -555,12 +532,6 @@ impl State {
             }
         }
         source
-    }
-
-    pub(super) fn handles(&self) -> usize {
-        let is_listener = |source: &&Source| matches!(source.kind, Kind::Listener(_));
-        self.sources.iter().flatten().count()
-            - self.sources.iter().flatten().filter(is_listener).count()
     }
 
     /// Whether a source is a connection that is still being made.
@@ -585,7 +556,7 @@ impl State {
 
     /// Forgets a link that nobody will ask for again.
     pub(super) fn settle(&mut self, id: u32) {
-        if self.links.get(&id).is_some_and(Link::is_over) {
+        if self.links.get(&id).is_some_and(|link| link.is_over()) {
             self.links.remove(&id);
             note!(self, "link {id}: over");
         }

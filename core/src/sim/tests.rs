@@ -503,6 +503,16 @@ fn a_hang_a_spin_and_a_late_use_are_failures() {
 }
 
 #[test]
+fn to_close_something_in_each_turn_is_no_spin() {
+    let (_, mut sim, _) = quiet_world();
+    for port in 1_000..2_000 {
+        let listener = sim.listen(([10, 0, 0, 1], port).into(), 1).unwrap();
+        assert!(events(&mut sim, Duration::ZERO).is_empty());
+        sim.close(listener);
+    }
+}
+
+#[test]
 fn the_end_can_be_waited_for() {
     let (world, mut sim, listener) = quiet_world();
     let wakes = wakes(2);

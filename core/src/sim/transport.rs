@@ -95,9 +95,7 @@ impl<const SHORT_READ_DRAINS: bool> Clock for Sim<SHORT_READ_DRAINS> {
 impl<const SHORT_READ_DRAINS: bool> Poller for Sim<SHORT_READ_DRAINS> {
     fn register(&mut self, io: Io, token: Token) -> Result<(), Error> {
         let mut state = self.world.state();
-        let Some(Some(source)) = state.sources.get_mut(io.0 as usize) else {
-            return Err(Error::STALE);
-        };
+        let Some(source) = state.sources.get_mut(io.0) else { return Err(Error::STALE) };
         assert!(source.token.is_none(), "io {} is registered twice", io.0);
         source.token = Some(token);
         note!(state, "io {}: registered as {:#x}", io.0, token.as_u64());
@@ -131,7 +129,7 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
         } else {
             return Err(Error::new(ErrorKind::AddrInUse));
         };
-        let io = state.add_source(Kind::Listener(at));
+        let io = state.sources.add(Kind::Listener(at));
         let backlog_max = usize::from(backlog).max(1);
         let listener = Listener::Io { io, backlog_max, queue: VecDeque::new() };
         state.listeners.insert(at, listener);
@@ -150,7 +148,7 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
             return state.would_block(listener, Readiness::READ, "accept");
         }
         let permille = state.faults.accept_fail_permille;
-        if state.handles() >= state.faults.handles_max || state.rng.hits(permille) {
+        if state.sources.handles() >= state.faults.handles_max || state.rng.hits(permille) {
             note!(state, "io {}: accept fails, no handle is left", listener.0);
             return Err(nb::Error::Other(Error::new(ErrorKind::OutOfMemory)));
         }
@@ -161,7 +159,7 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
         let Some(id) = waiting else {
             return state.would_block(listener, Readiness::READ, "accept");
         };
-        let io = state.add_source(Kind::End(id, ACCEPTOR));
+        let io = state.sources.add(Kind::End(id, ACCEPTOR));
         let link = state.link(id);
         link.ends[ACCEPTOR].owner = Owner::Io(io);
         let peer = link.ends[1 - ACCEPTOR].address;
@@ -174,18 +172,17 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
             return Err(Error::new(ErrorKind::AddrNotAvailable));
         }
         let mut state = self.world.state();
-        if state.handles() >= state.faults.handles_max {
+        if state.sources.handles() >= state.faults.handles_max {
             note!(state, "connect fails, no handle is left");
             return Err(Error::new(ErrorKind::OutOfMemory));
         }
-        let is_taken = |link: &Link| {
-            from.is_some_and(|from| link.ends[0].address == from) && link.ends[1].address == to
-        };
-        if state.links.values().any(is_taken) {
+        let has_ends =
+            |from, link: &Link| link.ends[0].address == from && link.ends[1].address == to;
+        if from.is_some_and(|from| state.links.values().any(|link| has_ends(from, link))) {
             return Err(Error::new(ErrorKind::AddrInUse));
         }
         let link = state.add_link(Owner::Nobody, to, from, 0);
-        let io = state.add_source(Kind::End(link, super::link::OPENER));
+        let io = state.sources.add(Kind::End(link, super::link::OPENER));
         state.link(link).ends[super::link::OPENER].owner = Owner::Io(io);
         note!(state, "io {io}: connects to {to} by link {link}");
         Ok(Io(io))
@@ -285,7 +282,7 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
 
     fn peer(&self, io: Io) -> Option<SocketAddr> {
         let mut state = self.world.state();
-        match state.sources.get(io.0 as usize)?.as_ref()?.kind {
+        match state.sources.get(io.0)?.kind {
             Kind::Listener(_) | Kind::Socket(_) => None,
             Kind::End(id, side) => Some(state.link(id).ends[1 - side].address),
         }
@@ -293,7 +290,7 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
 
     fn local(&self, io: Io) -> Option<SocketAddr> {
         let mut state = self.world.state();
-        match state.sources.get(io.0 as usize)?.as_ref()?.kind {
+        match state.sources.get(io.0)?.kind {
             Kind::Listener(at) | Kind::Socket(at) => Some(at),
             Kind::End(id, side) => Some(state.link(id).ends[side].address),
         }
@@ -302,9 +299,9 @@ impl<const SHORT_READ_DRAINS: bool> Transport for Sim<SHORT_READ_DRAINS> {
 
 impl State {
     pub(super) fn kind_of(&self, io: Io, what: &str) -> Kind {
-        match self.sources.get(io.0 as usize) {
-            Some(Some(source)) => source.kind,
-            _ => panic!("world {:#x}: {what} on io {}, which is not open", self.seed, io.0),
+        match self.sources.get(io.0) {
+            Some(source) => source.kind,
+            None => panic!("world {:#x}: {what} on io {}, which is not open", self.seed, io.0),
         }
     }
 
@@ -338,6 +335,9 @@ impl State {
 
     /// Forgets connections that died while they waited to be accepted.
     fn drop_dead(&mut self, at: SocketAddr) {
+        if self.dead_waiting == 0 {
+            return;
+        }
         let Some(Listener::Io { queue, .. }) = self.listeners.get_mut(&at) else { return };
         let waiting = core::mem::take(queue);
         let mut alive = VecDeque::with_capacity(waiting.len());
@@ -347,6 +347,7 @@ impl State {
                 alive.push_back(id);
             } else {
                 link.ends[ACCEPTOR].owner = Owner::Nobody;
+                self.dead_waiting -= 1;
                 self.settle(id);
             }
         }

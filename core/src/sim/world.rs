@@ -212,7 +212,7 @@ impl World {
     /// Counts what is not closed.
     pub fn open(&self) -> Open {
         let state = self.state();
-        let kinds = || state.sources.iter().flatten().map(|source| source.kind);
+        let kinds = || state.sources.kinds();
         let is_lingering = |end: &super::link::End| end.owner == Owner::Lingering;
         Open {
             connections: kinds().filter(|kind| matches!(kind, Kind::End(..))).count(),
@@ -475,11 +475,13 @@ impl World {
         batch.len()
     }
 
-    /// No turn without progress: time, an event or a wake.
+    /// No turn without progress: time, an event or a wake, or something that was closed, as by a
+    /// server that has many deadlines to see to and a budget for each turn.
     fn count_poll(&self, waited: bool, found: bool) {
         let (idle, at_instant) = {
             let mut state = self.state();
-            state.polls_idle = if waited || found { 0 } else { state.polls_idle + 1 };
+            let moved = core::mem::take(&mut state.has_closed) || waited || found;
+            state.polls_idle = if moved { 0 } else { state.polls_idle + 1 };
             state.polls_at_instant = if waited { 0 } else { state.polls_at_instant + 1 };
             (state.polls_idle, state.polls_at_instant)
         };
