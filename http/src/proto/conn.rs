@@ -40,7 +40,7 @@
 use core::marker::PhantomData;
 
 use super::event::{Refused, refused};
-use super::head::{self, Asked};
+use super::head::{self, Asked, Request};
 use super::{
     BodyKind, Busy, Client, Event, Head, HeadFacts, Limits, Method, Reject, Role, Server, Status,
     Step, Version,
@@ -220,7 +220,15 @@ impl<R: Role> Conn<R> {
             let asked = Asked { head: self.has(HEAD), connect: self.has(CONNECT) };
             head::response(window, head, limits, asked)?
         } else {
-            head::request(window, head, limits)?
+            match head::request(window, head, limits)? {
+                Request::Any(parsed) => parsed,
+                // What `accept` does, where there is nothing to be asked: every request is taken.
+                Request::Plain(consumed) => {
+                    (self.recv, self.count, self.line) = (Recv::Done, 0, 0);
+                    head.facts.keep_alive = !self.has(CLOSE);
+                    return Ok(Step::new(consumed, Event::Head));
+                }
+            }
         };
         if let Some(consumed) = parsed {
             let is_final = self.accept(&mut head.facts)?;

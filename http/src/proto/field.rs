@@ -108,7 +108,7 @@ static CLASSES: [u8; 256] = {
         if byte.is_ascii_digit() {
             table[i] |= class::DIGIT;
         }
-        if visible && !matches!(byte, b'?' | b'#') {
+        if is_path(byte) {
             table[i] |= class::PATH;
         }
         if visible && byte != b'#' {
@@ -180,11 +180,56 @@ pub(super) fn is_target(bytes: &[u8]) -> bool {
     all(bytes, class::TARGET)
 }
 
+/// Whether `word`, a token or a part of a value, is `known`, which has small letters, digits and
+/// `-` alone, in any case. The bit 0x20 makes these of nothing else but control characters, of
+/// which there are none: a third of the instructions of `is_ignoring_case`.
+pub(super) fn is_word(word: &[u8], known: &str) -> bool {
+    let different = |sum: u8, (a, b): (&u8, &u8)| sum | ((*a | 0x20) ^ *b);
+    word.len() == known.len() && word.iter().zip(known.as_bytes()).fold(0, different) == 0
+}
+
 /// Whether `name` is `known`, in any case.
 #[cfg_attr(not(target_os = "none"), inline)]
 #[cfg_attr(target_os = "none", inline(never))]
 pub(crate) fn is_ignoring_case(name: &[u8], known: &str) -> bool {
     name.len() == known.len() && name.eq_ignore_ascii_case(known.as_bytes())
+}
+
+const fn is_path(byte: u8) -> bool {
+    byte.is_ascii_graphic() & (byte != b'?') & (byte != b'#')
+}
+
+/// What nearly all bytes of hosts are. Each is of the class `NAME`.
+const fn is_plain_name(byte: u8) -> bool {
+    (byte | 0x20).is_ascii_lowercase() | (byte.is_ascii_digit() | matches!(byte, b'-' | b'.'))
+}
+
+/// Offset of the first byte from `at` on that cannot stand in a path; the end if all can.
+#[cfg_attr(not(target_os = "none"), inline(always))]
+pub(super) fn path_end(bytes: &[u8], at: usize) -> usize {
+    end_of(bytes, if WIDE { skip(bytes, at, is_path) } else { at }, class::PATH)
+}
+
+/// Offset of the first byte from `at` on that is not of the class `NAME`; the end if all are.
+#[cfg_attr(not(target_os = "none"), inline(always))]
+pub(super) fn name_end(bytes: &[u8], at: usize) -> usize {
+    end_of(bytes, if WIDE { skip(bytes, at, is_plain_name) } else { at }, class::NAME)
+}
+
+/// Skips bytes that are `good`, sixteen at a time, as long as there are so many: some 20
+/// instructions each time. A vector's lanes are compared at once, and the first that differs is
+/// found as the lowest bit of one large number.
+#[inline(always)]
+fn skip(bytes: &[u8], mut at: usize, good: impl Fn(u8) -> bool) -> usize {
+    while let Some(some) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        let lanes: [u8; 16] = core::array::from_fn(|i| if good(some[i]) { 0 } else { 0xff });
+        let len = u128::from_le_bytes(lanes).trailing_zeros() as usize / 8;
+        at += len;
+        if len < lanes.len() {
+            break;
+        }
+    }
+    at
 }
 
 /// Offset of the first byte from `at` on that is not of this class; the end if all are.
@@ -238,6 +283,23 @@ mod tests {
             assert_eq!(is_value(&[b'a', byte, b'b']), value, "{byte:#04x}");
         }
         assert!(!is_token(b"") && is_value(b""));
+    }
+
+    #[test]
+    fn a_word_is_known_in_any_case_and_by_no_other_byte() {
+        for known in ["100-continue", "keep-alive", "transfer-encoding"] {
+            let mut word = [0; 17];
+            let word = &mut word[..known.len()];
+            word.copy_from_slice(known.as_bytes());
+            for at in 0..word.len() {
+                for byte in (0..=255_u8).filter(|byte| is_value(&[*byte])) {
+                    let was = core::mem::replace(&mut word[at], byte);
+                    assert_eq!(is_word(word, known), is_ignoring_case(word, known), "{byte:#04x}");
+                    word[at] = was;
+                }
+            }
+            assert!(is_word(word, known) && !is_word(&word[1..], known));
+        }
     }
 
     #[test]

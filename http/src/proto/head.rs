@@ -1,9 +1,10 @@
 //! Heads: what `line` and `httparse` cut out of the input becomes facts, and every framing decision
 //! is made here, once, for both roles (RFC 9112, 2 to 6; RFC 9110, 7.2, 8.6, 10.1.1).
 //!
-//! `httparse` reads the fields. It checks characters and decides no policy; it also takes a bare LF
-//! for a line end. What follows works on the slices it returns and looks at few other bytes: the
-//! one before each LF, and the values of the six fields that steer a connection.
+//! `httparse` reads the fields, but a plain `Host` right behind the request line, which [`line`]
+//! reads. The parser checks characters and decides no policy; it also takes a bare LF for a line
+//! end. What follows works on the slices it returns and looks at few other bytes: the one before
+//! each LF, and the values of the six fields that steer a connection.
 //!
 //! A message is rejected when two readers could disagree about it: two hosts, two lengths, a
 //! length beside a transfer coding, a transfer coding in HTTP/1.0, a final coding other than
@@ -13,13 +14,15 @@ use httparse::{EMPTY_HEADER, Error, Status as Parse};
 
 use super::authority::is_authority;
 use super::event::{Refused, refused};
-use super::field::{is_ignoring_case, trim};
-use super::{FieldRange, Head, Limits, Method, Reject, Span, Status, line};
+use super::field::{WIDE, is_word, trim};
+use super::line::{self, HOST_BYTES};
+use super::{FieldRange, Head, Limits, Method, Reject, Span, Status};
 
 /// Most fields that a head may have, however long the caller's table is.
 pub const FIELDS_MAX: usize = 64;
-/// Fields are parsed so many at a time, which take 128 bytes of stack on a 32-bit board.
-const FIELDS_AT_ONCE: usize = 8;
+/// Fields are parsed so many at a time: on a 32-bit board they take 128 bytes of stack, elsewhere a
+/// browser's are read in one go.
+const FIELDS_AT_ONCE: usize = if WIDE { 16 } else { 8 };
 
 /// The version of a message; another major version is rejected (505).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,24 +119,68 @@ pub(super) struct Asked {
 /// The length of a head that is wholly in the window; `None`: it is not.
 pub(super) type Parsed = Result<Option<usize>, Refused>;
 
-/// Parses a request head at the start of `window` (at most 65,535 bytes); `None`: incomplete.
-pub(super) fn request(window: &[u8], head: &mut Head<'_>, limits: &Limits) -> Parsed {
+/// What a window amounts to that should begin with a request head.
+pub(super) enum Request {
+    /// As [`Parsed`].
+    Any(Option<usize>),
+    /// A whole head of this length: GET, HTTP/1.1, no field but `Host`. Nothing of it steers the
+    /// connection.
+    Plain(usize),
+}
+
+/// Parses a request head at the start of `window` (at most 65,535 bytes).
+#[cfg_attr(not(target_os = "none"), inline(always))]
+pub(super) fn request(
+    window: &[u8],
+    head: &mut Head<'_>,
+    limits: &Limits,
+) -> Result<Request, Refused> {
     let Head { facts, fields } = head;
     // All others are said by every request.
     facts.fields = 0;
     facts.query = None;
     facts.host = Span::EMPTY;
     facts.expect_continue = false;
-    let Some(fields_at) = line::request(window, facts)? else { return Ok(None) };
-    let mut steering = Steering::default();
-    let parsed = read_fields(window, fields_at, fields, &mut steering, facts)?;
+    let Some(fields_at) = line::request(window, facts)? else { return Ok(Request::Any(None)) };
+    let Some((first, (host, end))) = fields.first_mut().zip(line::host(window, fields_at)) else {
+        return request_fields(window, fields_at, head, limits, None).map(Request::Any);
+    };
+    *first = FieldRange { name: line::span(fields_at, fields_at + HOST_BYTES), value: host };
+    facts.fields = 1;
+    let is_plain = facts.method == Method::Get && facts.version == Version::Http11;
+    if !is_plain || window.get(end..end + 2) != Some(b"\r\n") {
+        return request_fields(window, end, head, limits, Some(host)).map(Request::Any);
+    }
+    if facts.host.is_empty() {
+        facts.host = host;
+    }
+    facts.body = BodyKind::None;
+    facts.keep_alive = true;
+    facts.upgrade = false;
+    Ok(Request::Plain(end + 2))
+}
+
+/// Parses a request's fields from `at` on. `read`: the host, if it was read already.
+#[inline(never)]
+fn request_fields(
+    window: &[u8],
+    at: usize,
+    head: &mut Head<'_>,
+    limits: &Limits,
+    read: Option<Span>,
+) -> Parsed {
+    let Head { facts, fields } = head;
+    let mut steering = Steering { host: read, ..Steering::default() };
+    let parsed = read_fields(window, at, fields, &mut steering, facts)?;
     if parsed.is_none() {
         return Ok(None);
     }
     // RFC 9112, 3.2: 400 to a request without Host, with several, or with a malformed one.
     match steering.host {
         _ if steering.second_host => return Err(refused!("more than one Host")),
-        Some(host) if !is_authority(host.slice(window)) => return Err(refused!("malformed Host")),
+        Some(host) if read.is_none() && !is_authority(host.slice(window)) => {
+            return Err(refused!("malformed Host"));
+        }
         // A host in the target comes first, but does not excuse the other (RFC 9112, 3.2.2).
         Some(host) if facts.host.is_empty() => facts.host = host,
         None if facts.version == Version::Http11 => return Err(refused!("no Host")),
@@ -216,8 +263,8 @@ const CLOSE: u8 = 1;
 const KEEP_ALIVE: u8 = 2;
 const UPGRADE: u8 = 4;
 
-/// Fills the field table and gathers the steering fields. `at`: where the fields begin. The
-/// length of the head, `None`: incomplete.
+/// Fills the field table behind the `facts.fields` that are there, and gathers the steering fields.
+/// `at`: where the fields begin. The length of the head, `None`: incomplete.
 fn read_fields(
     window: &[u8],
     mut at: usize,
@@ -226,7 +273,8 @@ fn read_fields(
     facts: &mut HeadFacts,
 ) -> Parsed {
     let room = fields.len().min(FIELDS_MAX);
-    let mut free = fields.get_mut(..room).unwrap_or_default().iter_mut();
+    let free = fields.get_mut(usize::from(facts.fields)..room);
+    let mut free = free.unwrap_or_default().iter_mut();
     let mut strict = true;
     loop {
         let mut headers = [EMPTY_HEADER; FIELDS_AT_ONCE];
@@ -284,6 +332,8 @@ impl Steering {
     fn read_rare(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refused> {
         let mut items = value.split(|b| *b == b',').map(trim);
         match find(&RARE, name) {
+            // What browsers say. Where flash is dear, the list below is enough.
+            Some(0) if WIDE && is_word(value, "keep-alive") => self.options |= KEEP_ALIVE,
             Some(0) => {
                 let options = items.filter_map(|item| find(&OPTIONS, item));
                 self.options |= options.fold(0, |options, option| options | 1 << option);
@@ -360,7 +410,7 @@ impl Expect {
         match self {
             _ if expectation.is_empty() => self,
             Self::Other => self,
-            _ if is_ignoring_case(expectation, "100-continue") => Self::Continue,
+            _ if is_word(expectation, "100-continue") => Self::Continue,
             _ => Self::Other,
         }
     }
@@ -369,7 +419,7 @@ impl Expect {
 impl Coding {
     /// The list so far and one more coding. Nothing may follow `chunked` (RFC 9112, 6.1).
     fn then(self, coding: &[u8]) -> Result<Self, Refused> {
-        let chunked = is_ignoring_case(coding, "chunked");
+        let chunked = is_word(coding, "chunked");
         match self {
             _ if coding.is_empty() => Ok(self),
             Self::Absent if chunked => Ok(Self::Chunked),
@@ -384,7 +434,7 @@ impl Coding {
 
 /// Which of some names in lower case this is.
 fn find(known: &[&str], name: &[u8]) -> Option<usize> {
-    known.iter().position(|known| is_ignoring_case(name, known))
+    known.iter().position(|known| is_word(name, known))
 }
 
 /// Digits only, no sign and no list (RFC 9112, 6.3, rule 5). One beyond 64 bits is well-formed, and
@@ -431,6 +481,7 @@ mod tests {
     use super::super::{Conn, Event};
     use super::*;
     use std::format;
+    use std::string::String;
 
     fn facts(input: &[u8], fields: &mut [FieldRange]) -> Result<HeadFacts, Reject> {
         let mut head = Head::new(fields);
@@ -461,6 +512,65 @@ mod tests {
             let seen = (text(facts.host), text(facts.path), facts.query.map(text));
             assert_eq!(seen, (host, path, query), "{line}");
             assert_eq!(text(facts.target), line.split_once(' ').unwrap().1);
+        }
+    }
+
+    /// A `Host` that is the first field is read apart from the others. The oracle reads the same
+    /// line behind another field: with each byte of it replaced by every other, taken out, or one
+    /// put in.
+    #[test]
+    fn a_host_says_the_same_in_first_place_and_behind_another_field() {
+        let seen = |first: &str, line: &[u8], last: &str| {
+            let before = format!("GET /p HTTP/1.1\r\n{first}");
+            let input = [before.as_bytes(), line, last.as_bytes(), b"\r\n"].concat();
+            let mut fields = [FieldRange::default(); 8];
+            let facts = facts(&input, &mut fields)?;
+            let count = usize::from(facts.fields) - usize::from(!first.is_empty());
+            let field = fields[usize::from(!first.is_empty())];
+            let text = |span: Span| String::from_utf8_lossy(span.slice(&input)).into_owned();
+            Ok::<_, Reject>((text(facts.host), text(field.name), text(field.value), count))
+        };
+        let lines = ["Host: b.c:80\r\n", "hosT: 0123456789abcdef.test:1\r\n", "Host: a:6553\r\n"];
+        for (line, last) in lines.into_iter().flat_map(|line| [(line, ""), (line, "X: y\r\n")]) {
+            let line = line.as_bytes();
+            assert!(seen("", line, last).is_ok());
+            for at in 0..line.len() {
+                let (front, back) = line.split_at(at);
+                for byte in 0..=255_u8 {
+                    for rest in [&back[1..], back] {
+                        let changed = [front, &[byte], rest].concat();
+                        let (first, behind) =
+                            (seen("", &changed, last), seen("A: b\r\n", &changed, last));
+                        assert_eq!(first, behind, "{} {last:?}", changed.escape_ascii());
+                    }
+                }
+                let shorter = [front, &back[1..]].concat();
+                assert_eq!(seen("", &shorter, last), seen("A: b\r\n", &shorter, last));
+            }
+        }
+    }
+
+    /// However many fields there are, and however few there is room for: `Host`, read apart,
+    /// counts.
+    #[test]
+    fn a_host_in_first_place_takes_a_place_in_the_table() {
+        for count in 1..=40 {
+            let more: String = (1..count).map(|i| format!("x{i}: y{i}\r\n")).collect();
+            let input = format!("GET /p HTTP/1.1\r\nHost: a\r\n{more}\r\n");
+            for room in 0..=41 {
+                let mut fields = [FieldRange::default(); 41];
+                match facts(input.as_bytes(), &mut fields[..room]) {
+                    Ok(facts) => {
+                        assert_eq!((usize::from(facts.fields), room >= count), (count, true));
+                        let last = fields[count - 1].value.slice(input.as_bytes());
+                        assert_eq!(last.first(), Some(&[b'a', b'y'][usize::from(count > 1)]));
+                    }
+                    Err(reject) => {
+                        assert!(room < count, "{count} in {room}");
+                        assert_eq!(reject, *Reject::FIELDS_TOO_LARGE);
+                    }
+                }
+            }
         }
     }
 

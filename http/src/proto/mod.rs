@@ -51,6 +51,7 @@ mod method;
 mod role;
 mod send;
 mod status;
+mod whole;
 mod write;
 
 #[cfg(any(test, feature = "_fuzz"))]

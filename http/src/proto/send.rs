@@ -40,11 +40,12 @@ impl<R: Role> Conn<R> {
         status: Status,
     ) -> Result<usize, SendError> {
         let unknown = matches!(head.body, BodyOut::Unknown);
-        if unknown || self.has(CONNECT) || (status != Status::OK && status.is_empty()) {
-            self.send_special(out, head, status)
-        } else {
-            self.send_ordinary(out, head)
+        if (unknown || self.has(CONNECT) || (status != Status::OK && status.is_empty()))
+            && let Some(len) = self.send_special(out, head, status)?
+        {
+            return Ok(len);
         }
+        self.send_ordinary(out, head)
     }
 
     /// A response that may have a body, and whose head says how that ends.
@@ -86,7 +87,8 @@ impl<R: Role> Conn<R> {
     }
 
     /// Any other: an interim one, a change of protocol, one whose status has no content, and one
-    /// whose length is not known.
+    /// whose length is not known. `None`: it is none of these, and left to the caller, so that on a
+    /// board this frame is not on the stack below those that write it.
     #[cold]
     #[inline(never)]
     fn send_special(
@@ -94,13 +96,13 @@ impl<R: Role> Conn<R> {
         out: &mut [u8],
         head: &HeadOut<'_>,
         status: Status,
-    ) -> Result<usize, SendError> {
+    ) -> Result<Option<usize>, SendError> {
         let switches = status == Status::SWITCHING_PROTOCOLS;
         if status.is_informational() && !switches {
             if self.has(HTTP10) {
-                return Ok(0);
+                return Ok(Some(0));
             }
-            return write::head::<R>(out, head, FramingLine::None, ConnectionLine::None);
+            return write::head::<R>(out, head, FramingLine::None, ConnectionLine::None).map(Some);
         }
         if switches || (self.has(CONNECT) && status.is_success()) {
             let offered = !switches || (self.has(UPGRADE) && head.upgrade.is_some());
@@ -109,14 +111,14 @@ impl<R: Role> Conn<R> {
             }
             let len = write::head::<R>(out, head, FramingLine::None, ConnectionLine::None)?;
             (self.recv, self.send) = (Recv::Upgrading, Send::Upgraded);
-            return Ok(len);
+            return Ok(Some(len));
         }
         if !status.is_empty() {
             // HTTP/1.0 is told of the connection behind all other fields: not with one more there.
             let placed = !self.has(HTTP10) || !(self.has(HEAD) || head.upgrade.is_some());
             return match head.body {
-                BodyOut::Unknown if placed => self.send_deferred(out, head),
-                _ => self.send_ordinary(out, head),
+                BodyOut::Unknown if placed => self.send_deferred(out, head).map(Some),
+                _ => Ok(None),
             };
         }
         // RFC 9110, 8.6: no length in 204, and in 304 only the one of the 200 that it stands for,
@@ -131,7 +133,7 @@ impl<R: Role> Conn<R> {
             BodyOut::Length(n) => n,
             BodyOut::Chunked | BodyOut::Unknown => u64::MAX,
         };
-        self.send_framed(out, head, framing, Send::Mute, left)
+        self.send_framed(out, head, framing, Send::Mute, left).map(Some)
     }
 
     fn send_request(

@@ -22,6 +22,7 @@
 use core::mem::take;
 
 use super::field::{WIDE, is_ignoring_case, is_target, is_token, is_value};
+use super::whole::put;
 use super::{MediaType, Method, Role, Status};
 
 /// Why nothing was written.
@@ -165,6 +166,23 @@ impl Prefix {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
+    /// Copies that to the front of `out`: what is left of it. Where there is flash for it, all of
+    /// the array, in a few moves instead of a call: what is behind the end is not in use yet.
+    /// `None`: nothing was rendered, or there is too little room.
+    #[inline(always)]
+    pub(super) fn put_whole<'a>(&self, out: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        if self.len == 0 {
+            return None;
+        }
+        match out.first_chunk_mut() {
+            Some(place) if WIDE => {
+                *place = self.bytes;
+                out.get_mut(usize::from(self.len)..)
+            }
+            _ => put(out, self.whole()),
+        }
+    }
+
     /// `Server` and `Date` alone.
     fn lines(&self) -> &[u8] {
         let to = usize::from(self.len).saturating_sub(CONTENT_LENGTH.len());
@@ -227,6 +245,35 @@ pub(super) fn head<R: Role>(
     }
     writer.end_line();
     writer.end()
+}
+
+/// The decimal digits of a number.
+pub(super) struct Digits {
+    text: [u8; 20],
+    from: usize,
+}
+
+impl Digits {
+    #[inline(never)]
+    pub(super) fn new(number: u64) -> Self {
+        let mut text = [b'0'; 20];
+        let (mut from, mut rest) = (text.len(), number);
+        loop {
+            let ones;
+            (rest, ones) = divide_by_ten(rest);
+            from -= 1;
+            if let Some(place) = text.get_mut(from) {
+                *place = b'0' + ones;
+            }
+            if rest == 0 {
+                break Self { text, from };
+            }
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.text.get(self.from..).unwrap_or_default()
+    }
 }
 
 /// A tenth of `number`, and what is left. In two steps of 32 bits, each of which has 16 more digits
@@ -308,32 +355,9 @@ impl<'a> Writer<'a> {
     }
 
     /// A decimal number and the end of its line.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    #[cfg_attr(target_os = "none", inline(never))]
-    pub(super) fn put_number(&mut self, number: u64) {
-        if number >= 100 {
-            return self.put_long_number(number);
-        }
-        let (tens, ones) = (number as u8 / 10, number as u8 % 10);
-        if tens != 0 {
-            self.put_chunk(&[b'0' + tens]);
-        }
-        self.put_chunk(&[b'0' + ones, b'\r', b'\n']);
-    }
-
     #[inline(never)]
-    fn put_long_number(&mut self, number: u64) {
-        let mut text = [0; 20];
-        let (mut from, mut rest) = (text.len(), number);
-        while rest > 0 {
-            let ones;
-            (rest, ones) = divide_by_ten(rest);
-            from -= 1;
-            if let Some(place) = text.get_mut(from) {
-                *place = b'0' + ones;
-            }
-        }
-        self.put(text.get(from..).unwrap_or_default());
+    pub(super) fn put_number(&mut self, number: u64) {
+        self.put(Digits::new(number).as_bytes());
         self.end_line();
     }
 

@@ -69,6 +69,50 @@ pub(super) const ACCEPTED: &[Case] = &[
     (Server, host!(""), &["GET / None | Host=", "closed"]),
     (Server, host!("a-b.c:"), &["GET / None | Host=a-b.c:", "closed"]),
     (Server, host!("a%20b:65535"), &["GET / None | Host=a%20b:65535", "closed"]),
+    // 9110, 7.2. `Host` comes first, and is mostly a name and a short port, which are read apart
+    // from other fields: what is next to that.
+    (Server, host!("127.0.0.1:8888"), &["GET / None | Host=127.0.0.1:8888", "closed"]),
+    (Server, host!("a:0"), &["GET / None | Host=a:0", "closed"]),
+    (Server, host!("a:00080"), &["GET / None | Host=a:00080", "closed"]),
+    (Server, host!("0123456789abcdef"), &["GET / None | Host=0123456789abcdef", "closed"]),
+    (
+        Server,
+        host!("www.a-long-name-of-32.bytes.test:80"),
+        &["GET / None | Host=www.a-long-name-of-32.bytes.test:80", "closed"],
+    ),
+    (
+        Server,
+        host!("a_b.c~d!$&'()*+;=e.test"),
+        &["GET / None | Host=a_b.c~d!$&\\'()*+;=e.test", "closed"],
+    ),
+    (Server, b"GET / HTTP/1.1\r\nhOsT: a\r\n\r\n", &["GET / None | hOsT=a", "closed"]),
+    (Server, b"GET / HTTP/1.1\r\nHost:  a\r\n\r\n", &["GET / None | Host=a", "closed"]),
+    (Server, b"GET / HTTP/1.1\r\nHost:\ta\r\n\r\n", &["GET / None | Host=a", "closed"]),
+    (Server, b"GET / HTTP/1.1\r\nHost: a \t\r\n\r\n", &["GET / None | Host=a", "closed"]),
+    (Server, b"GET / HTTP/1.1\r\nHost: a:1 \r\n\r\n", &["GET / None | Host=a:1", "closed"]),
+    (
+        Server,
+        b"GET / HTTP/1.1\r\nHosts: b\r\nHost: a\r\n\r\n",
+        &["GET / None | Hosts=b | Host=a", "closed"],
+    ),
+    (
+        Server,
+        b"GET / HTTP/1.1\r\nX: y\r\nHost: a\r\n\r\n",
+        &["GET / None | X=y | Host=a", "closed"],
+    ),
+    (Server, b"GET / HTTP/1.0\r\nHost: a\r\n\r\n", &["GET / None close | Host=a", "rest "]),
+    (Server, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", &["HEAD / None | Host=a", "closed"]),
+    (Server, b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", &["POST / None | Host=a", "closed"]),
+    (
+        Server,
+        b"GET http://b/ HTTP/1.1\r\nHost: a:1\r\nX: y\r\n\r\n",
+        &["GET http://b/ None | Host=a:1 | X=y", "closed"],
+    ),
+    (
+        Server,
+        b"GET / HTTP/1.1\r\nHost: a:8080\r\nConnection: close\r\n\r\n",
+        &["GET / None close | Host=a:8080 | Connection=close", "rest "],
+    ),
     // 9110, 5.5 and 5.6.2. Values may have any byte but controls; names any tchar.
     (
         Server,
@@ -306,6 +350,14 @@ pub(super) const LINES_REJECTED: &[Rejected] = &[
     (Server, b"GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n", "400 malformed Host"),
     (Server, b"GET / HTTP/1.0\r\nHost: a b\r\n\r\n", "400 malformed Host"),
     (Server, b"GET http://b/ HTTP/1.1\r\nHost: a b\r\n\r\n", "400 malformed Host"),
+    (Server, host!("u:p@a"), "400 malformed Host"),
+    (Server, host!("a:8888/"), "400 malformed Host"),
+    (Server, host!("a:88888"), "400 malformed Host"),
+    (Server, host!("0123456789abcdef,b"), "400 malformed Host"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nHost: b\r\n\r\n", "400 more than one Host"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a\r\nHost:\r\n\r\n", "400 more than one Host"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a\r\nHost: [::1]\r\n\r\n", "400 more than one Host"),
+    (Server, b"GET / HTTP/1.1\r\nHosts: a\r\n\r\n", "400 no Host"),
 ];
 
 /// Field lines, and fields that are no framing.
@@ -315,11 +367,18 @@ pub(super) const FIELDS_REJECTED: &[Rejected] = &[
     (Server, b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", "400 a line that ends without CR"),
     (Server, b"GET / HTTP/1.1\r\nHost: a\n\r\n", "400 a line that ends without CR"),
     (Server, b"GET / HTTP/1.1\r\nHost: a\r\n\n", "400 a line that ends without CR"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a:80\n\r\n", "400 a line that ends without CR"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a:80\r\n\n", "400 a line that ends without CR"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a:80\r\nX: b\n\r\n", "400 a line that ends without CR"),
     (Server, b"GET / HTTP/1.1\r\nHost: a\r\nX:\n\r\n", "400 a line that ends without CR"),
     (Server, b"GET / HTTP/1.0\n\r\n", "400 a line that ends without CR"),
     (Server, b"GET / HTTP/1.0\r\n\n", "400 a line that ends without CR"),
     (Server, b"GET / HTTP/1.0\n\n", "400 a line that ends without CR"),
     // 9112, 2.2; 9110, 5.5. Bare CR, NUL and other controls.
+    (Server, b"GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", "400 malformed field value"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a\rX\r\n\r\n", "400 malformed field value"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a\0\r\n\r\n", "400 malformed field value"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a\r\n\rX", "400 malformed line end"),
     (Server, request!("X: a\rb\r\n\r\n"), "400 malformed field value"),
     (Server, request!("X: a\r\r\n\r\n"), "400 malformed field value"),
     (Server, request!("X:\rb\r\n\r\n"), "400 malformed field value"),
@@ -337,6 +396,8 @@ pub(super) const FIELDS_REJECTED: &[Rejected] = &[
     (Server, request!("Transfer-Encoding:\r\n chunked\r\n\r\n"), "400 malformed field name"),
     (Server, b"GET / HTTP/1.1\r\n Host: a\r\n\r\n", "400 malformed field name"),
     (Server, b"GET / HTTP/1.1\r\nHost:\r\n a\r\n\r\n", "400 malformed field name"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", "400 malformed field name"),
+    (Server, b"GET / HTTP/1.1\r\nHost: a:80\r\n\t80\r\n\r\n", "400 malformed field name"),
     // 9112, 5.1; 9110, 5.6.2. Names.
     (Server, request!("X : a\r\n\r\n"), "400 malformed field name"),
     (Server, request!("X\t: a\r\n\r\n"), "400 malformed field name"),
