@@ -26,7 +26,7 @@ use dustdevil_core::time::{Duration, Instant};
 
 use super::exchange::{Exchange, Fault, Sent};
 use super::journal::Hit;
-use super::lists::Lists;
+use super::lists::{LISTED, Lists};
 use super::stats::add;
 use super::tables::{Answer, Common, Connection, Phase, Shared};
 use super::within;
@@ -39,11 +39,13 @@ const ACCEPT_TURNS_AT_STOP_MAX: usize = 16;
 const EVENTS_PER_TURN_MAX: usize = 1024;
 /// Flagged handlers polled in one turn.
 const TASKS_PER_TURN_MAX: usize = 1024;
-/// Slots that may use up their share of a turn before deadlines are looked at and others accepted;
-/// as many for events as for handlers that were woken.
-const BUSY_PER_TURN_MAX: usize = 16;
+/// Work done in one turn before deadlines are looked at and others accepted, in requests; as much
+/// for events as for handlers that were woken, and for those who waited.
+const WORK_PER_TURN_MAX: u32 = 1024;
+/// The work of filling or emptying a buffer once.
+pub(super) const BUFFER_WORK: u32 = 4;
 /// Deadlines handled in one turn, for each phase.
-const DEADLINES_PER_TURN_MAX: usize = 256;
+pub(super) const DEADLINES_PER_TURN_MAX: usize = 256;
 /// Idle connections that are looked at to find one that may be shed.
 const SHED_LOOKS_MAX: usize = 4;
 
@@ -65,8 +67,8 @@ pub(super) struct Driver<'r, 'p, P: Transport, F: Future, H, const STOPS: bool> 
     pub(super) accept_pending: bool,
     /// The world has no handle for one that waits.
     exhausted: bool,
-    /// Slots that used up their share of this turn.
-    pub(super) busy: Cell<usize>,
+    /// What was done in this part of the turn, in requests.
+    work: Cell<u32>,
     /// Not all who waited were accepted when that was last tried.
     was_full: bool,
     /// Requests wait for a slot since then, and all slots' progress is counted since then.
@@ -120,7 +122,7 @@ where
             listener: Some(listener),
             accept_pending: false,
             exhausted: false,
-            busy: Cell::new(0),
+            work: Cell::new(0),
             was_full: false,
             pressed_since: None,
             press_rounds: Cell::new(0),
@@ -149,23 +151,37 @@ where
         if self.accept_pending {
             self.accept();
         }
-        self.serve_waiting();
+        let waiting_left = self.serve_waiting();
         if self.stopping() && self.open == 0 {
             return Poll::Ready(());
         }
         self.reactor.set_deadline(self.group, self.lists.armed.get());
-        if tasks_left || events_left {
+        if tasks_left || events_left || waiting_left {
             self.reactor.metrics().add_budget_hit();
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
+    /// Counts what was done.
+    pub(super) fn add_work(&self, work: u32) {
+        self.work.set(self.work.get() + work);
+    }
+
+    /// Whether a turn's share of work is done.
+    pub(super) fn has_worked(&self) -> bool {
+        self.work.get() >= WORK_PER_TURN_MAX
+    }
+
+    pub(super) fn begin_work(&self) {
+        self.work.set(0);
+    }
+
     /// Runs the handlers that were woken; `poll_events` leaves the waker for both.
     fn run_tasks(&mut self) -> bool {
-        self.busy.set(0);
+        self.begin_work();
         for _ in 0..TASKS_PER_TURN_MAX {
-            if self.busy.get() == BUSY_PER_TURN_MAX {
+            if self.has_worked() {
                 return true;
             }
             let Some(task) = self.reactor.next_task(self.group) else { return false };
@@ -178,9 +194,9 @@ where
     }
 
     fn poll_events(&mut self, cx: &mut Context<'_>) -> bool {
-        self.busy.set(0);
+        self.begin_work();
         for _ in 0..EVENTS_PER_TURN_MAX {
-            if self.busy.get() == BUSY_PER_TURN_MAX {
+            if self.has_worked() {
                 return true;
             }
             let Poll::Ready(event) = self.reactor.poll_event(self.group, cx) else { return false };
@@ -222,7 +238,7 @@ where
                 }
             }
             // What it waits for has not come; READ stays set until it has.
-            Phase::AwaitHead | Phase::AwaitSlot => {}
+            Phase::AwaitHead | Phase::AwaitSlot | Phase::AwaitBody => {}
         }
     }
 
@@ -336,7 +352,9 @@ where
             return;
         }
         match phase {
-            Phase::Head | Phase::AwaitSlot => self.release_head(self.entry(place)),
+            Phase::Head | Phase::AwaitSlot | Phase::AwaitBody => {
+                self.release_head(self.entry(place));
+            }
             Phase::Slot => self.release_slot(place),
             _ => {}
         }
@@ -354,7 +372,7 @@ where
 
     fn check_deadlines(&mut self) {
         let now = self.now;
-        for phase in [Phase::Fresh, Phase::Idle, Phase::Head, Phase::AwaitHead, Phase::AwaitSlot] {
+        for phase in LISTED {
             for _ in 0..DEADLINES_PER_TURN_MAX {
                 let Some(index) = self.lists.expired(phase, now) else { break };
                 let Some(token) = self.reactor.token_at(index as usize) else { break };
@@ -365,6 +383,7 @@ where
         self.lists.rearm(now);
         self.check_slots();
         if let Some(deadline) = self.stop_deadline.filter(|_| STOPS) {
+            self.end_unused();
             if now >= deadline {
                 self.abort_all();
             } else {
@@ -376,10 +395,13 @@ where
     // ---- stopping
 
     fn begin_stop(&mut self) {
-        // Who waits in the backlog would be reset with the listener.
+        // Who waits in the backlog would be reset with the listener. That nobody does is certain
+        // once it was said twice (`Transport::accept`).
+        let mut said = 0;
         for _ in 0..ACCEPT_TURNS_AT_STOP_MAX {
             self.accept();
-            if !self.accept_pending {
+            said = if self.accept_pending { 0 } else { said + 1 };
+            if said == 2 {
                 break;
             }
         }
@@ -390,7 +412,8 @@ where
         self.reactor.stop();
         let deadline = self.now + Duration::from_millis(u64::from(self.common.limits.stop_ms));
         self.stop_deadline = Some(deadline);
-        self.lists.arm(deadline);
+        // In this turn still: who has asked for nothing goes.
+        self.lists.arm(self.now);
         // Responses that have not begun say that nothing follows.
         for answer in self.answers() {
             if let Some(entry) = answer.entry.get() {
@@ -400,14 +423,22 @@ where
                 }
             }
         }
+    }
+
+    /// Ends those who have asked for nothing, so many in a turn.
+    fn end_unused(&mut self) {
         for phase in [Phase::Idle, Phase::Fresh] {
-            while let Some(index) = self.lists.list(phase).front() {
+            for _ in 0..DEADLINES_PER_TURN_MAX {
+                let Some(index) = self.lists.list(phase).front() else { break };
                 let Some(token) = self.reactor.token_at(index as usize) else { break };
                 // A request that arrived before the stop is answered.
                 self.begin_head(token);
                 if self.connection(token).phase() == phase {
                     self.close(token, Close::Graceful);
                 }
+            }
+            if !self.lists.list(phase).is_empty() {
+                self.lists.arm(self.now);
             }
         }
     }
@@ -417,11 +448,16 @@ where
     }
 
     fn abort_all(&mut self) {
+        let mut ended = 0;
         for (index, connection) in self.connections.iter().enumerate().skip(1) {
             if connection.phase() == Phase::Free {
                 continue;
             }
+            if ended == DEADLINES_PER_TURN_MAX {
+                return self.lists.arm(self.now);
+            }
             if let Some(token) = self.reactor.token_at(index) {
+                ended += 1;
                 add(&self.common.stats.aborted);
                 self.close(token, Close::Abort);
             }
@@ -436,9 +472,11 @@ impl<P: Transport, F: Future, H, const STOPS: bool> Drop for Driver<'_, '_, P, F
         }
         let sources = self.reactor.sources_max();
         for (index, connection) in self.connections.iter().enumerate().skip(1).take(sources) {
-            if connection.phase.replace(Phase::Free) == Phase::Free {
+            // Looked at first: the pages of places that were never used stay untouched.
+            if connection.phase() == Phase::Free {
                 continue;
             }
+            connection.phase.set(Phase::Free);
             if let Some(token) = self.reactor.token_at(index) {
                 self.reactor.remove(token, Close::Abort);
             }

@@ -13,7 +13,7 @@ use dustdevil_core::poller::{Readiness, Token, Transport};
 use dustdevil_core::reactor::Close;
 use dustdevil_core::time::{Duration, Instant};
 
-use super::driver::Driver;
+use super::driver::{BUFFER_WORK, Driver};
 use super::exchange::{Exchange, Fault, Sent};
 use super::request::Moved;
 use super::tables::{Answer, Flushed, HeadEntry, Phase, Stage};
@@ -82,7 +82,7 @@ where
                         return Moved::Gone;
                     }
                     match self.fill_body(token, answer, entry) {
-                        Moved::Some => {}
+                        Moved::Some => self.add_work(BUFFER_WORK),
                         other => return other,
                     }
                 }

@@ -26,7 +26,7 @@ use crate::proto::{
     BodyKind, Event, FieldRange, HeadFacts, Limits, Method, Reject, SendError, Span, Status,
     Version, is_ignoring_case,
 };
-use crate::web::routes::{self, Route};
+use crate::web::routes::Route;
 use embedded_io_async::ErrorKind;
 
 /// One request and the place for its response, in parts that can be used and dropped apart.
@@ -172,7 +172,9 @@ impl<'c> RequestHead<'c> {
     /// The parameter `name` of the route's pattern, as it was sent: percent-encoded, and never with
     /// a `/` unless the pattern's `{name*}` takes the rest.
     pub fn param(&self, name: &str) -> Option<&str> {
-        routes::param(self.answer.route.get()?.pattern, self.path(), name)
+        let value = self.answer.route.get()?.param(self.start().1, name)?;
+        // INVARIANT: the machine takes nothing but ASCII into a target.
+        core::str::from_utf8(value).ok()
     }
 
     /// The value of the first field `name`, compared without regard to case (RFC 9110, 5.1).
@@ -192,11 +194,6 @@ impl<'c> RequestHead<'c> {
         let bytes = self.bytes();
         let fields = self.buffer.head.fields.get(..used).unwrap_or_default();
         fields.iter().map(move |FieldRange { name, value }| (name.slice(bytes), value.slice(bytes)))
-    }
-
-    /// How the body ends.
-    pub(super) fn body_kind(&self) -> BodyKind {
-        self.facts().body
     }
 
     /// What the server counts: for status pages.

@@ -17,27 +17,28 @@ use super::Limits;
 use super::tables::{Connection, Phase};
 
 /// The phases that have lists.
-const LISTED: [Phase; 5] =
-    [Phase::Fresh, Phase::Idle, Phase::Head, Phase::AwaitHead, Phase::AwaitSlot];
+pub(super) const LISTED: [Phase; 6] =
+    [Phase::Fresh, Phase::Idle, Phase::Head, Phase::AwaitHead, Phase::AwaitSlot, Phase::AwaitBody];
 
 /// A list for each phase and the earliest deadline among them.
 pub(super) struct Lists<'r> {
     connections: &'r [Connection],
-    lists: [List; 7],
-    spans: [u32; 7],
+    lists: [List; Phase::COUNT],
+    spans: [u32; Phase::COUNT],
     /// When the owner is to look again: never later than the first deadline, perhaps earlier.
     pub(super) armed: Cell<Instant>,
 }
 
 impl<'r> Lists<'r> {
     pub(super) fn new(connections: &'r [Connection], limits: &Limits) -> Self {
-        let mut spans = [u32::MAX; 7];
+        let mut spans = [u32::MAX; Phase::COUNT];
         for (phase, span_ms) in [
             (Phase::Fresh, limits.head_ms),
             (Phase::Idle, limits.idle_ms),
             (Phase::Head, limits.head_ms),
             (Phase::AwaitHead, limits.queue_ms),
             (Phase::AwaitSlot, limits.queue_ms),
+            (Phase::AwaitBody, limits.queue_ms),
         ] {
             spans[phase as usize] = ticks(Duration::from_millis(u64::from(span_ms)));
         }
@@ -46,6 +47,17 @@ impl<'r> Lists<'r> {
 
     pub(super) fn list(&self, phase: Phase) -> &List {
         &self.lists[phase as usize]
+    }
+
+    /// Whether nobody waits for a slot.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    pub(super) fn nobody_awaits_slot(&self) -> bool {
+        self.list(Phase::AwaitSlot).is_empty() && self.list(Phase::AwaitBody).is_empty()
+    }
+
+    /// Who is given the next slot: whole requests come before those whose body has not come.
+    pub(super) fn next_for_slot(&self) -> Option<u32> {
+        self.list(Phase::AwaitSlot).front().or_else(|| self.list(Phase::AwaitBody).front())
     }
 
     /// How long a connection may be in `phase`.
@@ -60,8 +72,8 @@ impl<'r> Lists<'r> {
         let list = self.list(phase);
         connection.phase.set(phase);
         connection.since.set(now_ticks(now));
-        if connection.listed.get() == phase && list.back() == Some(index) {
-            return;
+        if connection.listed.get() == phase && phase.is_listed() {
+            return list.move_to_back(self.connections, index);
         }
         self.leave(index);
         if phase.is_listed() {

@@ -29,6 +29,7 @@ pub mod response;
 mod slot;
 mod stats;
 mod tables;
+mod tail;
 
 use core::convert::Infallible;
 use core::future::{Future, pending};

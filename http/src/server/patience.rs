@@ -9,18 +9,17 @@
 
 use core::future::Future;
 
-use dustdevil_core::list;
 use dustdevil_core::poller::{Readiness, Transport};
 use dustdevil_core::reactor::Close;
 use dustdevil_core::time::{Duration, Instant};
 
-use super::driver::Driver;
+use super::driver::{DEADLINES_PER_TURN_MAX, Driver};
 use super::exchange::{Exchange, Fault, Sent};
 use super::journal::{Hit, LEFT};
 use super::request::REQUEST_TIMEOUT;
 use super::stats::add;
 use super::tables::{Answer, HeadEntry, Phase, Stage, WANTS_BODY};
-use crate::proto::{BodyKind, Reject, Status};
+use crate::proto::{Reject, Status};
 
 /// How many rounds of slots share a patience at most.
 const ROUNDS_MAX: usize = 10;
@@ -71,11 +70,16 @@ where
 
     /// Ends the slots whose deadline has come, and arms the next.
     pub(super) fn check_slots(&mut self) {
+        let mut expired = 0;
         for answer in self.answers() {
             if answer.token.get().is_none() {
                 continue;
             }
             if answer.deadline.get() <= self.now {
+                expired += 1;
+                if expired > DEADLINES_PER_TURN_MAX {
+                    return self.lists.arm(self.now);
+                }
                 self.slot_expired(answer);
             }
             self.lists.arm(answer.deadline.get());
@@ -93,12 +97,12 @@ where
         add(&self.common.stats.timed_out);
         match answer.stage.get() {
             Stage::Draining => self.close(token, Close::Graceful),
-            Stage::Handling if waits => self.cut_short(answer, REQUEST_TIMEOUT),
-            Stage::Handling if !answer.gone.get() => {
+            Stage::Handling | Stage::Starting if waits => self.cut_short(answer, REQUEST_TIMEOUT),
+            Stage::Handling | Stage::Starting if !answer.gone.get() => {
                 self.common.warn(Hit::HandlerTime);
                 self.cut_short(answer, LATE);
             }
-            Stage::Handling => {
+            Stage::Handling | Stage::Starting => {
                 // It was given some time to notice that its peer is gone.
                 if !entry.conn.borrow().send_started() {
                     answer.status.set(LEFT);
@@ -198,15 +202,17 @@ where
     fn cut_short_or_close(&mut self, answer: &'r Answer<'r>) {
         let Some(token) = answer.token.get() else { return };
         match answer.stage.get() {
-            Stage::Handling => self.cut_short(answer, REQUEST_TIMEOUT),
+            Stage::Handling | Stage::Starting => self.cut_short(answer, REQUEST_TIMEOUT),
             Stage::Flushing => self.close(token, Close::Abort),
             Stage::Draining => self.close(token, Close::Graceful),
         }
     }
 
     /// Gives freed slots and head buffers to those who wait for them, oldest first; requests whose
-    /// body is not all there yet come after those that can be answered at once.
-    pub(super) fn serve_waiting(&mut self) {
+    /// body is not all there yet come after those that can be answered at once. Whether any were
+    /// left because a turn's share of work is done.
+    pub(super) fn serve_waiting(&mut self) -> bool {
+        self.begin_work();
         if self.pressed_since.is_some() && !self.pressed() {
             self.pressed_since = None;
             self.press_rounds.set(0);
@@ -216,22 +222,22 @@ where
             self.give_heads();
             // One who has just come may have pushed another out: that slot is for those who wait.
             let is_free = !self.shared.answers.is_full();
-            if !is_free || self.lists.list(Phase::AwaitSlot).is_empty() {
-                break;
+            if !is_free || self.lists.nobody_awaits_slot() || self.has_worked() {
+                return self.has_worked();
             }
         }
     }
 
     fn give_slots(&mut self) {
-        while !self.lists.list(Phase::AwaitSlot).is_empty() {
-            if self.shared.answers.is_full() && !self.press_slots() {
+        while let Some(index) = self.lists.next_for_slot() {
+            let is_full = self.shared.answers.is_full();
+            if self.has_worked() || (is_full && !self.press_slots()) {
                 break;
             }
-            let Some(index) = self.next_waiting() else { break };
             let Some(token) = self.reactor.token_at(index as usize) else { break };
             let entry = self.entry(self.connection(token).place.get());
             self.dispatch(token, entry);
-            if self.connection(token).phase() == Phase::AwaitSlot {
+            if self.connection(token).phase().awaits_slot() {
                 break;
             }
         }
@@ -239,6 +245,10 @@ where
 
     fn give_heads(&mut self) {
         while let Some(index) = self.lists.list(Phase::AwaitHead).front() {
+            if self.has_worked() {
+                break;
+            }
+            self.add_work(1);
             let Some(token) = self.reactor.token_at(index as usize) else { break };
             self.begin_head(token);
             if self.lists.list(Phase::AwaitHead).front() == Some(index) {
@@ -248,7 +258,7 @@ where
     }
 
     fn pressed(&self) -> bool {
-        self.accept_pending || !self.lists.list(Phase::AwaitSlot).is_empty()
+        self.accept_pending || !self.lists.nobody_awaits_slot()
     }
 
     /// The patience that a slow peer is granted: all who wait together are to wait no longer than
@@ -258,34 +268,13 @@ where
     /// grow again before all of them are served, for the last has waited as long as the first.
     fn patience_shared(&self) -> Duration {
         let waiting = |phase| self.lists.list(phase).len();
-        let waiting = waiting(Phase::AwaitSlot) + waiting(Phase::AwaitHead);
+        let waiting =
+            waiting(Phase::AwaitSlot) + waiting(Phase::AwaitBody) + waiting(Phase::AwaitHead);
         let rounds = waiting.div_ceil(self.shared.capacity.requests.max(1)).max(1);
         let rounds = if self.was_crowded() { 2 * rounds } else { rounds };
         let rounds = self.press_rounds.get().max(rounds.min(ROUNDS_MAX) as u32);
         self.press_rounds.set(rounds);
-        Duration::from_millis(u64::from(self.common.limits.patience_ms / rounds))
-    }
-
-    fn next_waiting(&self) -> Option<u32> {
-        self.first_waiting(true).or(self.lists.list(Phase::AwaitSlot).front())
-    }
-
-    /// The first that waits for a slot and whose body has, or has not, arrived with its head.
-    pub(super) fn first_waiting(&self, whole: bool) -> Option<u32> {
-        let list = self.lists.list(Phase::AwaitSlot);
-        let is_whole = |index: &u32| {
-            let entry = self.entry(list::entry(self.connections, *index as usize).place.get());
-            match entry.body() {
-                BodyKind::None => true,
-                BodyKind::Length(len) => len <= (entry.end.get() - entry.start.get()) as u64,
-                _ => false,
-            }
-        };
-        let mut at = list.front();
-        while let Some(index) = at.filter(|index| is_whole(index) != whole) {
-            at = list.after(self.connections, index);
-        }
-        at
+        Duration::from_millis(u64::from(self.common.limits.patience_ms / rounds.max(1)))
     }
 }
 

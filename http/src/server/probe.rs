@@ -44,7 +44,7 @@ impl Probe<'_> {
         self.shared.connections.iter().any(|connection| {
             let place = connection.place.get();
             let held = match connection.phase() {
-                Phase::Head | Phase::AwaitSlot => place,
+                Phase::Head | Phase::AwaitSlot | Phase::AwaitBody => place,
                 Phase::Slot => self.shared.answers.entries()[usize::from(place)]
                     .entry
                     .get()
@@ -78,7 +78,7 @@ impl Probe<'_> {
                 panic!("connection {index} in {phase:?} has no source")
             };
             match phase {
-                Phase::Head | Phase::AwaitSlot => held += 1,
+                Phase::Head | Phase::AwaitSlot | Phase::AwaitBody => held += 1,
                 Phase::Slot => {
                     let answer = &answers.entries()[usize::from(place)];
                     assert_eq!(answer.token.get(), Some(token), "slot {place} of {index}");
@@ -114,7 +114,7 @@ impl Probe<'_> {
             Phase::AwaitHead => {
                 assert!(self.shared.heads.is_full(), "connection {index}: a head buffer is free");
             }
-            Phase::AwaitSlot => {
+            Phase::AwaitSlot | Phase::AwaitBody => {
                 assert!(self.shared.answers.is_full(), "connection {index}: a slot is free");
             }
             Phase::Slot => self.check_slot(index, place, readable, writable),

@@ -193,10 +193,12 @@ where
     /// the less time there is.
     fn evict_head(&mut self) -> bool {
         let waiting = self.lists.list(Phase::AwaitHead).len() + 1;
-        let rounds = waiting.div_ceil(self.shared.capacity.heads).min(ROUNDS_MAX) as u32;
+        // There is more than one head buffer; `max` spares the panic of the division.
+        let heads = self.shared.capacity.heads.max(1);
+        let rounds = waiting.div_ceil(heads).min(ROUNDS_MAX) as u32;
         let grace = Duration::from_millis(u64::from(self.common.limits.patience_ms / 4 / rounds));
         let oldest = if self.lists.list(Phase::Head).is_empty() {
-            self.first_waiting(false)
+            self.lists.list(Phase::AwaitBody).front()
         } else {
             self.lists.overstayed(Phase::Head, self.now, grace)
         };
@@ -210,19 +212,22 @@ where
 
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn lease_head(&mut self) -> Option<&'r HeadEntry<'r>> {
-        if self.shared.heads.is_full() {
-            self.common.warn(Hit::Heads);
-            if !self.evict_head() {
-                return None;
-            }
-        }
-        let entry = self.entry(self.shared.heads.allot()? as u16);
+        let index = self.shared.heads.allot().or_else(|| self.free_head())?;
+        let entry = self.entry(index as u16);
         *entry.conn.borrow_mut() = Conn::server();
         entry.start.set(0);
         entry.end.set(0);
         entry.eof.set(false);
         entry.answered_in_crowd.set(0);
         Some(entry)
+    }
+
+    /// All head buffers are in use.
+    #[cold]
+    #[inline(never)]
+    fn free_head(&mut self) -> Option<u32> {
+        self.common.warn(Hit::Heads);
+        if self.evict_head() { self.shared.heads.allot() } else { None }
     }
 
     /// Returns a head buffer, unless a handler has forgotten it: then it is never lent again.
@@ -257,11 +262,11 @@ where
         let place = connection.place.get();
         match connection.phase() {
             Phase::Head => self.refuse(token, self.entry(place), REQUEST_TIMEOUT),
-            Phase::AwaitSlot => self.refuse(token, self.entry(place), NO_SLOT),
+            Phase::AwaitSlot | Phase::AwaitBody => self.refuse(token, self.entry(place), NO_SLOT),
             Phase::AwaitHead => {
                 // A bit may be wrong: whoever has sent nothing is told nothing.
                 if let Ok(1..) = self.reactor.read(token, &mut [0]) {
-                    self.say(token, &mut Conn::server(), &[], NO_SLOT);
+                    self.refuse_unread(token);
                 }
                 self.close(token, Close::Graceful);
             }
@@ -272,23 +277,31 @@ where
 
     /// Answers with an error and ends the connection, from a phase without a slot.
     fn refuse(&mut self, token: Token, entry: &HeadEntry<'_>, reject: Reject) {
-        if self.connection(token).phase() != Phase::AwaitSlot {
+        if !self.connection(token).phase().awaits_slot() {
             self.keep_head(token, entry);
         }
         self.log_refused(token, reject);
         {
-            let buffer = entry.buffer.borrow();
-            let unread = buffer.window.get(entry.start.get()..entry.end.get()).unwrap_or_default();
-            self.say(token, &mut entry.conn.borrow_mut(), unread, reject);
+            let mut conn = entry.conn.borrow_mut();
+            let window = &mut entry.buffer.borrow_mut().window;
+            conn.give_up(window.get(entry.start.get()..entry.end.get()).unwrap_or_default());
+            // Nobody reads it any more, and it is as long as a body's buffer at least.
+            self.say(token, &mut conn, window, reject);
         }
         self.close(token, Close::Graceful);
     }
 
-    /// Writes an error response; what a full socket does not take is lost.
-    fn say(&self, token: Token, conn: &mut Conn, unread: &[u8], reject: Reject) {
-        let mut out = [0; ERROR_BYTES_MAX];
-        conn.give_up(unread);
-        let written = write_error(&mut out, conn, &self.common.prefix.borrow(), reject, 0);
+    /// Answers who waits for a head buffer: so there is none for the answer either.
+    #[inline(never)]
+    fn refuse_unread(&self, token: Token) {
+        let mut conn = Conn::server();
+        conn.give_up(&[]);
+        self.say(token, &mut conn, &mut [0; ERROR_BYTES_MAX], NO_SLOT);
+    }
+
+    /// Writes an error response by way of `out`; what a full socket does not take is lost.
+    fn say(&self, token: Token, conn: &mut Conn, out: &mut [u8], reject: Reject) {
+        let written = write_error(out, conn, &self.common.prefix.borrow(), reject, 0);
         let Ok((len, _)) = written else { return };
         let mut rest = out.get(..len).unwrap_or_default();
         while !rest.is_empty()

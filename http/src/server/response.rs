@@ -13,12 +13,9 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use dustdevil_core::handle::Handle;
-use dustdevil_core::nb;
-use dustdevil_core::poller::Token;
-
 use super::exchange::{Closed, Fault, Sent};
-use super::tables::{Answer, Flushed, Tail, WANTS_OUT};
+use super::tables::{Answer, HeadEntry, WANTS_OUT};
+pub use super::tail::{StaticReply, WriteStatic};
 use crate::proto::{BodyOut, HeadOut, MediaType, SendError, StartLine, Status};
 
 /// A whole response: status, fields and a body that is there already.
@@ -79,7 +76,7 @@ impl<'r> Reply<'r> {
     }
 
     #[inline]
-    fn head(&self) -> HeadOut<'r> {
+    pub(super) fn head(&self) -> HeadOut<'r> {
         HeadOut {
             body: BodyOut::Length(self.body.len() as u64),
             content_type: self.content_type,
@@ -87,13 +84,6 @@ impl<'r> Reply<'r> {
             ..HeadOut::response(self.status)
         }
     }
-}
-
-/// A [`Reply`] whose body lasts as long as the program: see [`Reply::static_body`].
-#[derive(Clone, Copy, Debug)]
-pub struct StaticReply<'r> {
-    pub(crate) reply: Reply<'r>,
-    pub(crate) body: &'static [u8],
 }
 
 /// What [`Responder::reply`] takes: [`Reply`] and [`StaticReply`].
@@ -111,14 +101,6 @@ impl<'c, 'r> Respond<'c> for Reply<'r> {
     #[inline]
     fn respond(self, out: Responder<'c>) -> WriteReply<'c, 'r> {
         WriteReply { answer: out.answer, reply: self, sent: None }
-    }
-}
-
-impl<'c, 'r> Respond<'c> for StaticReply<'r> {
-    type Writing = WriteStatic<'c, 'r>;
-
-    fn respond(self, out: Responder<'c>) -> WriteStatic<'c, 'r> {
-        WriteStatic { answer: out.answer, reply: self }
     }
 }
 
@@ -225,6 +207,27 @@ impl Answer<'_> {
         let Some(entry) = self.entry.get().filter(|_| !self.gone.get()) else {
             return Some(Err(Fault::Gone));
         };
+        // Most responses: nothing of it is there yet, and all of it can be.
+        if sent.is_none() && reply.status == Status::OK && reply.fields.is_empty() {
+            let (mut out, mut conn) = (self.out.borrow_mut(), entry.conn.borrow_mut());
+            let prefix = self.common.prefix.borrow_mut();
+            let whole = conn.send_whole(out.room(), &prefix, reply.content_type, reply.body);
+            if let Some(len) = whole {
+                out.end += len;
+                self.status.set(Status::OK);
+                return Some(Ok(Sent::NEW));
+            }
+        }
+        self.send_parts(entry, reply, sent)
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn send_parts(
+        &self,
+        entry: &HeadEntry<'_>,
+        reply: &Reply<'_>,
+        sent: &mut Option<usize>,
+    ) -> Option<Result<Sent, Fault>> {
         let mut out = self.out.borrow_mut();
         let mut conn = entry.conn.borrow_mut();
         let mut from = match *sent {
@@ -253,73 +256,6 @@ impl Answer<'_> {
         // The length was known, so nothing is left to be written.
         Some(conn.finish(&mut []).map(|_| Sent::NEW).map_err(Fault::Send))
     }
-}
-
-/// See [`Responder::reply`] and [`Reply::static_body`].
-#[must_use = "a reply is not sent unless it is awaited"]
-pub struct WriteStatic<'c, 'r> {
-    answer: &'c Answer<'c>,
-    reply: StaticReply<'r>,
-}
-
-impl Future for WriteStatic<'_, '_> {
-    type Output = Result<Sent, Fault>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.answer.send_static(&self.reply) {
-            Some(result) => Poll::Ready(result),
-            None => self.answer.wait_out(cx),
-        }
-    }
-}
-
-impl Answer<'_> {
-    /// Appends a head to the out buffer, and its body as well or leaves that where it lies. `None`:
-    /// there is no room until the buffer is flushed.
-    fn send_static(
-        &self,
-        StaticReply { reply, body }: &StaticReply<'_>,
-    ) -> Option<Result<Sent, Fault>> {
-        let length = BodyOut::Length(body.len() as u64);
-        if let Err(fault) = self.send_head(HeadOut { body: length, ..reply.head() })? {
-            return Some(Err(fault));
-        }
-        let entry = self.entry.get()?;
-        let (mut conn, mut out) = (entry.conn.borrow_mut(), self.out.borrow_mut());
-        if body.len() > out.room().len() {
-            let len = conn.send_apart(body.len());
-            let bytes = body.get(..len).unwrap_or_default();
-            self.tail.set(Some(Tail { bytes, flush: flush_tail }).filter(|_| len > 0));
-        } else {
-            let (_, written) = conn.send_body(body, out.room());
-            out.end += written;
-        }
-        Some(conn.finish(&mut []).map(|_| Sent::NEW).map_err(Fault::Send))
-    }
-}
-
-/// Hands the out buffer and the body behind it to the transport. Reached through the [`Tail`] that
-/// a reply left, so that no program links it which sends no such body.
-fn flush_tail(answer: &Answer<'_>, handle: Handle<'_>, token: Token) -> Flushed {
-    let mut out = answer.out.borrow_mut();
-    while let Some(tail) = answer.tail.get() {
-        match handle.write_vectored(token, out.used(), tail.bytes) {
-            Ok(len) => {
-                let from_out = len.min(out.used().len());
-                out.consume(from_out);
-                let bytes = tail.bytes.get(len - from_out..).unwrap_or_default();
-                answer.tail.set(Some(Tail { bytes, ..tail }).filter(|_| !bytes.is_empty()));
-                answer.count_moved(len);
-            }
-            Err(nb::Error::WouldBlock) => return Flushed::Blocked,
-            Err(nb::Error::Other(_)) => {
-                out.clear();
-                answer.tail.set(None);
-                return Flushed::Gone;
-            }
-        }
-    }
-    Flushed::All
 }
 
 /// Bytes of the out buffer that [`Responder::fill`] keeps for the head.
@@ -531,7 +467,7 @@ impl Future for Flush<'_, '_> {
 impl Answer<'_> {
     /// Appends a head to the out buffer. `None`: there is no room until it is flushed.
     #[inline]
-    fn send_head(&self, head: HeadOut<'_>) -> Option<Result<(), Fault>> {
+    pub(super) fn send_head(&self, head: HeadOut<'_>) -> Option<Result<(), Fault>> {
         let Some(entry) = self.entry.get() else { return Some(Err(Fault::Gone)) };
         if self.gone.get() {
             return Some(Err(Fault::Gone));
@@ -583,7 +519,7 @@ impl Answer<'_> {
         }
     }
 
-    fn wait_out<T>(&self, cx: &Context<'_>) -> Poll<T> {
+    pub(super) fn wait_out<T>(&self, cx: &Context<'_>) -> Poll<T> {
         self.wait(WANTS_OUT, &self.out_waker, cx)
     }
 }

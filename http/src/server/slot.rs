@@ -30,12 +30,13 @@ use dustdevil_core::poller::{Readiness, Token, Transport};
 use dustdevil_core::reactor::Close;
 use dustdevil_core::time::Instant;
 
-use super::driver::Driver;
+use super::driver::{BUFFER_WORK, Driver};
 use super::exchange::{Exchange, Fault, Sent, TOO_LARGE};
 use super::journal::{Hit, LEFT};
 use super::request::{ERROR_BYTES_MAX, Moved, Parsed, write_error};
 use super::stats::add;
-use super::tables::{Answer, Flushed, HeadEntry, Phase, Stage, WANTS_BODY, WANTS_OUT};
+use super::tables::{Answer, Flushed, HeadEntry, Phase, Stage, Tail, WANTS_BODY, WANTS_OUT};
+use super::tail::TAIL_WRITES_MAX;
 use crate::proto::{BodyKind, Reject, SendError, Status};
 
 /// Requests of one connection answered in a row before others get their turn.
@@ -63,9 +64,9 @@ where
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn dispatch(&mut self, token: Token, entry: &'r HeadEntry<'r>) {
         let connection = self.connection(token);
-        let waits = connection.phase() == Phase::AwaitSlot;
+        let waits = connection.phase().awaits_slot();
         // Nobody overtakes those who wait: a slot that has just become free is theirs.
-        let is_next = waits || self.lists.list(Phase::AwaitSlot).is_empty();
+        let is_next = waits || self.lists.nobody_awaits_slot();
         let slot = if is_next { self.shared.answers.allot() } else { None };
         let Some(slot) = slot else { return self.await_slot(token, entry) };
         let answer = self.answer(slot as u16);
@@ -76,8 +77,8 @@ where
         answer.gone.set(false);
         answer.watch(self.now);
         answer.held_since.set(self.now);
-        self.start(answer, entry);
-        self.run(answer);
+        answer.stage.set(Stage::Starting);
+        self.serve(token, answer, entry);
         if connection.phase() == Phase::Slot {
             // It could not be answered at once.
             self.lists.leave(token.index() as u32);
@@ -88,13 +89,19 @@ where
     #[cold]
     fn await_slot(&mut self, token: Token, entry: &HeadEntry<'_>) {
         let connection = self.connection(token);
-        if connection.phase() != Phase::AwaitSlot {
+        if !connection.phase().awaits_slot() {
             connection.place.set(entry.index);
-            self.enter(token, Phase::AwaitSlot);
+            // While it waits nothing is read, so that it stays what it is now.
+            let is_whole = match entry.body() {
+                BodyKind::None => true,
+                BodyKind::Length(len) => len <= (entry.end.get() - entry.start.get()) as u64,
+                BodyKind::Chunked | BodyKind::UntilClose => false,
+            };
+            self.enter(token, if is_whole { Phase::AwaitSlot } else { Phase::AwaitBody });
         }
         if self.shared.answers.is_full() {
+            // Slow peers are pressed once all of this turn's events are seen: see `give_slots`.
             self.common.warn(Hit::Requests);
-            self.press_slots();
         }
     }
 
@@ -113,22 +120,21 @@ where
         }
         answer.route.set(None);
         add(&self.common.stats.requests);
-        let exchange = Exchange::new(answer, entry, self.handle);
-        let body = exchange.head.body_kind();
-        self.slots.put(answer.task(), (self.handler)(exchange));
-        if body != BodyKind::None {
-            self.limit_body(answer, entry, body);
+        self.add_work(1);
+        self.slots.put(answer.task(), (self.handler)(Exchange::new(answer, entry, self.handle)));
+        if !entry.conn.borrow().recv_done() {
+            self.limit_body(answer, entry);
         }
     }
 
     /// The route is known, and with it how long the body may be: one that announces more is not
     /// handled at all.
     #[inline(never)]
-    fn limit_body(&mut self, answer: &Answer<'_>, entry: &HeadEntry<'_>, body: BodyKind) {
+    fn limit_body(&mut self, answer: &Answer<'_>, entry: &HeadEntry<'_>) {
         let own = answer.route.get().and_then(|route| route.body_bytes_max);
         let most = own.unwrap_or(self.common.limits.body_bytes_max);
         answer.body_bytes_max.set(most);
-        if matches!(body, BodyKind::Length(len) if len > most) {
+        if matches!(entry.body(), BodyKind::Length(len) if len > most) {
             self.slots.remove(answer.task());
             answer.stage.set(Stage::Flushing);
             add(&self.common.stats.rejected);
@@ -141,21 +147,31 @@ where
 
     /// Runs a slot until it waits or is released. In the middle of a flush it does nothing.
     pub(super) fn run(&mut self, answer: &'r Answer<'r>) {
-        answer.yielded.set(false);
+        if let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) {
+            answer.yielded.set(false);
+            self.serve(token, answer, entry);
+        }
+    }
+
+    /// As [`run`](Self::run). The one place where handlers are made and polled: what the compiler
+    /// inlines here it does once.
+    #[inline(never)]
+    fn serve(&mut self, token: Token, answer: &'r Answer<'r>, entry: &'r HeadEntry<'r>) {
         for _ in 0..REQUESTS_IN_A_ROW_MAX {
-            if answer.stage.get() == Stage::Handling && !self.handle_request(answer) {
+            if answer.stage.get() == Stage::Starting {
+                self.start(answer, entry);
+            }
+            if answer.stage.get() == Stage::Handling && !self.handle_request(token, answer, entry) {
                 return;
             }
-            match self.next_request(answer) {
+            match self.next_request(token, answer, entry) {
                 Then::Another => {}
                 Then::Done => return,
             }
         }
         // Others first: what is answered so far leaves, and this slot runs again next turn.
-        if let Some(token) = answer.token.get() {
-            let _ = self.flush(token, answer);
-            self.run_next_turn(answer);
-        }
+        let _ = self.flush(token, answer);
+        self.run_next_turn(answer);
     }
 
     /// Lets others run first. Until then nothing is waited for: no event may add to what has moved
@@ -163,17 +179,18 @@ where
     fn run_next_turn(&self, answer: &Answer<'_>) {
         answer.wants.set(0);
         answer.yielded.set(true);
-        self.busy.set(self.busy.get() + 1);
         answer.deadline.set(Instant::MAX);
         self.waker(answer).wake_by_ref();
     }
 
     /// Polls the handler as long as that moves something; whether it is done.
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn handle_request(&mut self, answer: &'r Answer<'r>) -> bool {
-        let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else {
-            return false;
-        };
+    fn handle_request(
+        &mut self,
+        token: Token,
+        answer: &'r Answer<'r>,
+        entry: &'r HeadEntry<'r>,
+    ) -> bool {
         if self.was_crowded() {
             self.ask_to_leave(answer, entry);
         }
@@ -208,6 +225,7 @@ where
                 self.pause(answer, entry, flushed == Flushed::Blocked);
                 return false;
             }
+            self.add_work(BUFFER_WORK);
             answer.wake_foreign(waker);
         }
         self.run_next_turn(answer);
@@ -282,7 +300,7 @@ where
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn flush(&self, token: Token, answer: &Answer<'_>) -> Flushed {
         if let Some(tail) = answer.tail.get() {
-            return (tail.flush)(answer, self.handle, token);
+            return self.flush_tail(token, answer, tail);
         }
         let mut out = answer.out.borrow_mut();
         while !out.is_empty() {
@@ -299,6 +317,20 @@ where
             }
         }
         Flushed::All
+    }
+
+    /// As [`flush`](Self::flush), with a body behind the buffer.
+    #[cold]
+    fn flush_tail(&self, token: Token, answer: &Answer<'_>, tail: Tail) -> Flushed {
+        let flushed = (tail.flush)(answer, self.handle, token);
+        if flushed == Flushed::Blocked && self.reactor.readiness(token).intersects(Readiness::WRITE)
+        {
+            // Not its peer but its share of a turn ended it.
+            self.add_work(TAIL_WRITES_MAX as u32 * BUFFER_WORK);
+            answer.yielded.set(true);
+            self.waker(answer).wake_by_ref();
+        }
+        flushed
     }
 
     /// As [`flush`](Self::flush), where a response may have begun that is not complete: what it
@@ -392,10 +424,12 @@ where
 
     /// A response is in the out buffer: goes on to the next request in the window, or flushes.
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn next_request(&mut self, answer: &'r Answer<'r>) -> Then {
-        let (Some(token), Some(entry)) = (answer.token.get(), answer.entry.get()) else {
-            return Then::Done;
-        };
+    fn next_request(
+        &mut self,
+        token: Token,
+        answer: &'r Answer<'r>,
+        entry: &'r HeadEntry<'r>,
+    ) -> Then {
         if answer.gone.get() {
             // What was answered before the failure is not held back.
             let _ = self.flush_begun(token, answer, entry);
@@ -420,11 +454,10 @@ where
         if answer.stage.get() == Stage::Flushing && self.begins_next(answer, entry) {
             let unread = entry.start.get() < entry.end.get() || entry.eof.get();
             // Who had a slot for a whole turn goes behind those who wait for one.
-            let yields = answer.held_since.get() != self.now
-                && !self.lists.list(Phase::AwaitSlot).is_empty();
+            let yields = answer.held_since.get() != self.now && !self.lists.nobody_awaits_slot();
             match if unread && !yields { self.parse(entry) } else { Parsed::More } {
                 Parsed::Head => {
-                    self.start(answer, entry);
+                    answer.stage.set(Stage::Starting);
                     return Then::Another;
                 }
                 Parsed::Reject(reject) => {
@@ -518,6 +551,8 @@ where
                     self.pause(answer, entry, flushed == Flushed::Blocked);
                 }
             }
+            // It let others run first, and begins next turn.
+            Stage::Starting => {}
             Stage::Flushing | Stage::Draining => self.run(answer),
         }
     }

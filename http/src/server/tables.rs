@@ -81,13 +81,23 @@ pub(super) enum Phase {
     Head,
     /// For a head buffer.
     AwaitHead,
-    /// For a slot; it holds a head buffer with a whole head.
+    /// For a slot; it holds a head buffer with a whole request.
     AwaitSlot,
+    /// For a slot; it holds a head buffer with a whole head, whose body is not all there.
+    AwaitBody,
     /// It has a slot: its [`Answer`] says what for.
     Slot,
 }
 
 impl Phase {
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::Slot as usize + 1;
+
+    /// Whether a whole head waits for a slot.
+    pub(super) const fn awaits_slot(self) -> bool {
+        matches!(self, Self::AwaitSlot | Self::AwaitBody)
+    }
+
     /// Whether the connections in it stand on a list.
     pub(super) const fn is_listed(self) -> bool {
         !matches!(self, Self::Free | Self::Slot)
@@ -238,6 +248,8 @@ pub(super) fn to_front(bytes: &mut [u8], start: usize, end: usize) -> usize {
 /// Where the slot of a request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// Its head is there; its handler is started next.
+    Starting,
     /// Its handler runs.
     Handling,
     /// Its handler is done; the response is on its way.

@@ -28,7 +28,8 @@ pub struct Route {
     pub(crate) body_bytes_max: Option<u64>,
     /// [`Method::Other`]: any.
     method: Method,
-    literal: bool,
+    /// Bytes of the pattern before its first parameter: a path begins with the same.
+    literal_len: u16,
 }
 
 impl Route {
@@ -40,7 +41,9 @@ impl Route {
         let known = Method::from_bytes(method.as_bytes());
         let any = matches!(method.as_bytes(), b"ANY");
         assert!(any || !matches!(known, Method::Other), "a route with an unknown method");
-        Self { pattern, body_bytes_max: None, method: known, literal: is_literal(pattern) }
+        let literal_len = literal_len(pattern);
+        assert!(literal_len <= u16::MAX as usize, "a pattern longer than any target");
+        Self { pattern, body_bytes_max: None, method: known, literal_len: literal_len as u16 }
     }
 
     /// The same for request bodies of up to `bytes`, whatever
@@ -48,6 +51,38 @@ impl Route {
     pub const fn body(mut self, bytes: u64) -> Self {
         self.body_bytes_max = Some(bytes);
         self
+    }
+
+    /// What is behind `path`'s literal beginning, in the pattern and in the path; `None`: they
+    /// begin differently.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn parts<'p>(&self, path: &'p [u8]) -> Option<(&'static [u8], &'p [u8])> {
+        let (literal, pattern) =
+            self.pattern.as_bytes().split_at_checked(self.literal_len.into())?;
+        Some((pattern, path.strip_prefix(literal)?))
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn matches(&self, path: &[u8]) -> bool {
+        if usize::from(self.literal_len) == self.pattern.len() {
+            return self.pattern.as_bytes() == path;
+        }
+        self.parts(path).is_some_and(|(pattern, rest)| matches(pattern, rest))
+    }
+
+    /// The value of parameter `name` in `path`, which matched.
+    pub(crate) fn param<'p>(&self, path: &'p [u8], name: &str) -> Option<&'p [u8]> {
+        let (mut pattern, mut rest) = self.parts(path)?;
+        loop {
+            let (part, more) = cut(pattern);
+            // Behind the last segment of a pattern there is no slash in the path.
+            let (segment, behind) = if more.is_some() { cut(rest) } else { (rest, None) };
+            match placeholder(part) {
+                Some([key @ .., b'*']) if key == name.as_bytes() => return Some(rest),
+                Some(key) if key == name.as_bytes() => return Some(segment),
+                _ => (pattern, rest) = (more?, behind.unwrap_or_default()),
+            }
+        }
     }
 
     /// The methods it answers: a bit for each, by its number.
@@ -97,12 +132,7 @@ fn select(table: &[Route], method: Method, path: &[u8]) -> Match {
     let mut others = 0;
     let mut get = None;
     for (index, route) in table.iter().enumerate() {
-        let matches = if route.literal {
-            route.pattern.as_bytes() == path
-        } else {
-            matches(route.pattern, path)
-        };
-        if !matches {
+        if !route.matches(path) {
             continue;
         }
         if route.method == method || route.method == Method::Other {
@@ -133,27 +163,8 @@ fn unmatched_path(table: &[Route], path: &[u8], others: u16) -> Match {
     Match::OtherMethods(others | bit(Method::Options))
 }
 
-/// The value of parameter `name` of `pattern` in `path`.
-pub(crate) fn param<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p str> {
-    let (mut pattern, mut rest) = (pattern.as_bytes(), path.as_bytes());
-    loop {
-        let (part, more) = cut(pattern);
-        let (segment, behind) = cut(rest);
-        let value = match placeholder(part) {
-            Some([key @ .., b'*']) if key == name.as_bytes() => Some(rest),
-            Some(key) if key == name.as_bytes() => Some(segment),
-            _ => None,
-        };
-        if let Some(value) = value {
-            let from = path.len() - rest.len();
-            return path.get(from..from + value.len());
-        }
-        (pattern, rest) = (more?, behind.unwrap_or_default());
-    }
-}
-
-fn matches(pattern: &str, mut path: &[u8]) -> bool {
-    let mut pattern = pattern.as_bytes();
+/// Whether `path` fits `pattern`, both from the beginning of a segment.
+fn matches(mut pattern: &[u8], mut path: &[u8]) -> bool {
     loop {
         let (part, more) = cut(pattern);
         let (segment, behind) = cut(path);
@@ -184,16 +195,20 @@ fn placeholder(part: &[u8]) -> Option<&[u8]> {
     part.strip_prefix(b"{")?.strip_suffix(b"}")
 }
 
-const fn is_literal(pattern: &str) -> bool {
+/// Bytes before the first parameter of a pattern, which is checked: all of one that has none.
+const fn literal_len(pattern: &str) -> usize {
     let bytes = pattern.as_bytes();
     assert!(!bytes.is_empty() && bytes[0] == b'/', "a pattern that does not begin with a slash");
-    let (mut at, mut literal, mut open, mut rest) = (0, true, false, false);
+    let (mut at, mut literal_len, mut open, mut rest) = (0, bytes.len(), false, false);
     while at < bytes.len() {
         assert!(!rest || bytes[at] == b'}', "a `{{name*}}` that is not the last segment");
         match bytes[at] {
             b'{' => {
                 assert!(!open && bytes[at - 1] == b'/', "a `{{` that does not begin a segment");
-                (literal, open) = (false, true);
+                if at < literal_len {
+                    literal_len = at;
+                }
+                open = true;
             }
             b'}' => {
                 let ends = at + 1 == bytes.len() || bytes[at + 1] == b'/';
@@ -208,7 +223,7 @@ const fn is_literal(pattern: &str) -> bool {
         at += 1;
     }
     assert!(!open, "a `{{` without its `}}`");
-    literal
+    literal_len
 }
 
 /// Writes an application's [`Application`](crate::Application) from a table of routes: a chain of
@@ -329,8 +344,15 @@ mod tests {
             ("/files/{path*}", "/files", false),
             ("/{a}/{b}", "/1/2", true),
             ("/{a}/{b}", "/1", false),
+            ("/user/{id}", "/user", false),
+            ("/user/{id}", "/users/7", false),
+            ("/user/{id}/x", "/user/7/y", false),
+            ("/user/{id}/x", "/user/7/x/", false),
+            ("/{a}/{b*}", "/1/", true),
+            ("/user/{id}", "*", false),
         ] {
-            assert_eq!(matches(pattern, path.as_bytes()), expected, "{pattern} {path}");
+            let route = Route::new("GET", pattern);
+            assert_eq!(route.matches(path.as_bytes()), expected, "{pattern} {path}");
         }
     }
 
@@ -343,8 +365,12 @@ mod tests {
             ("/files/{path*}", "/files/a/b", "path", Some("a/b")),
             ("/files/{path*}", "/files/", "path", Some("")),
             ("/user/{id}", "/user/a%2Fb", "id", Some("a%2Fb")),
+            ("/{a}/x/{b*}", "/1/x/2/3", "a", Some("1")),
+            ("/{a}/x/{b*}", "/1/x/2/3", "b", Some("2/3")),
+            ("/{a}/x/{b*}", "/1/x/2/3", "x", None),
         ] {
-            assert_eq!(param(pattern, path, name), expected, "{pattern} {path} {name}");
+            let value = Route::new("GET", pattern).param(path.as_bytes(), name);
+            assert_eq!(value, expected.map(str::as_bytes), "{pattern} {path} {name}");
         }
     }
 
@@ -393,7 +419,7 @@ mod tests {
     #[test]
     fn malformed_patterns_are_refused() {
         for pattern in ["", "a", "/{a", "/a}", "/{a*}/b", "/x{a}", "/{a}x", "/{a/b}", "/?q"] {
-            let refused = std::panic::catch_unwind(|| is_literal(pattern));
+            let refused = std::panic::catch_unwind(|| literal_len(pattern));
             assert!(refused.is_err(), "{pattern}");
         }
     }

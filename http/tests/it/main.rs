@@ -13,5 +13,6 @@ mod rfc;
 mod starvation;
 mod stopping;
 mod transport;
+mod turns;
 mod util;
 mod world;
