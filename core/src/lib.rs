@@ -9,7 +9,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | plain data | [`time`], [`list`], [`slab`], [`wheel`], [`metrics`] |
-//! | memory and wakes | [`memory`], [`pool`], [`wake`], [`task`] |
+//! | memory and wakes | [`memory`], [`pool`], [`sizing`], [`wake`], [`task`] |
 //! | the boundary | [`poller`]: the contract of every world, written once |
 //! | the loop | [`reactor`], and [`handle`]: the same erased over its poller |
 //! | on top | [`stream`], [`tcp`], [`tasks`] |
@@ -76,6 +76,7 @@ pub mod reactor;
 pub mod remote;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod sizing;
 pub mod slab;
 mod state;
 pub mod stream;

@@ -6,6 +6,7 @@
 //! | [`proto`] | HTTP/1.1 as a machine without I/O, for both roles |
 //! | [`rfc`] | what RFC 9110 and RFC 9112 require, what is done, and the tests that hold it |
 //! | [`server`] | plain code that drives connections; a future runs only while one answers |
+//! | [`sizing`] | how much RAM a configuration takes, before it runs |
 //! | [`web`] | applications, routes, ready-made replies, assets |
 //!
 //! An application is a value; its handlers are plain `async fn`s that get `&App` and an
@@ -36,6 +37,7 @@ pub mod proto;
 #[doc = include_str!("../RFC.md")]
 pub mod rfc {}
 pub mod server;
+pub mod sizing;
 pub mod web;
 
 pub use dustdevil_core::handle::Handle;
