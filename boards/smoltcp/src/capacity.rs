@@ -17,7 +17,7 @@ use smoltcp::iface::SocketStorage;
 #[cfg(feature = "udp")]
 use smoltcp::socket::udp::PacketMetadata;
 
-use crate::device::BUFFER_BYTES;
+use crate::device::buffer_bytes;
 use crate::hold::{HELD_MAX, Held};
 #[cfg(feature = "udp")]
 use crate::mailbox::Mailbox;
@@ -37,7 +37,9 @@ pub struct Capacity {
     pub outgoing: usize,
     /// Sockets for datagrams, a share of their own too.
     pub udp: Udp,
-    /// Bytes of each connection's receive buffer: what a peer may send before it is read.
+    /// Bytes of each connection's receive buffer: what a peer may send before it is read. No frame
+    /// need be longer than this, `tx_bytes` or the datagrams' bytes, and their headers: the one
+    /// frame buffer is not either, and peers are told so (MSS).
     pub rx_bytes: usize,
     /// Bytes of each connection's send buffer: what may be written before the peer acknowledged it.
     pub tx_bytes: usize,
@@ -94,8 +96,20 @@ impl Capacity {
             + room::<Slot>(sockets)
             + room::<Held>(HELD_MAX)
             + STACK_BYTES
-            + room::<u8>(BUFFER_BYTES)
+            + room::<u8>(self.buffer_bytes())
             + sockets * (room::<u8>(self.rx_bytes) + room::<u8>(self.tx_bytes))
+    }
+
+    /// The bytes of the frame buffer.
+    pub(crate) const fn buffer_bytes(&self) -> usize {
+        let mut most = self.rx_bytes;
+        if most < self.tx_bytes {
+            most = self.tx_bytes;
+        }
+        if most < self.udp.bytes {
+            most = self.udp.bytes;
+        }
+        buffer_bytes(most)
     }
 
     /// Sockets for connections, whoever opens them.

@@ -1,7 +1,8 @@
 //! One frame buffer as smoltcp's device: a received frame at its front, an answer behind it.
 //!
 //! smoltcp answers a frame while it still reads it, so the answer is built in what the frame left
-//! of the buffer; all other frames have the whole of it. That saves a second buffer of 1,514 bytes.
+//! of the buffer; all other frames have the whole of it. That saves a second buffer. No frame is
+//! longer than the sockets' buffers can use: [`frame_bytes`] is what peers are told, as the MSS.
 //!
 //! Invariant: the answer always has room. A TCP segment is answered with headers alone
 //! ([`ANSWER_BYTES`]); anything else that could be answered at length is dropped by
@@ -9,21 +10,37 @@
 //!
 //! Layer: stands on [`Nic`]; [`net`](crate::net) owns it.
 
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
 use crate::nic::{FRAME_BYTES_MAX, Nic};
-use crate::segment::Kind;
+use crate::segment::{self, Kind};
 
 /// The longest answer to a segment: Ethernet, IPv4 and TCP headers, and TCP's options.
 const ANSWER_BYTES: usize = 14 + 20 + 60;
 
-/// The frame buffer: the longest frame and the answer to it.
-pub(crate) const BUFFER_BYTES: usize = (FRAME_BYTES_MAX + ANSWER_BYTES).next_multiple_of(8);
+/// Headers without options, Ethernet, IPv4 and TCP: those with some leave less for data (RFC 6691).
+const HEADERS_BYTES: usize = 14 + 20 + 20;
 
-/// The longest frame that is no TCP segment and yet answered: with the same again (an echo reply),
-/// or with an error that quotes it.
-const ECHO_BYTES_MAX: usize = BUFFER_BYTES / 2;
+/// The shortest frame that everybody must be able to take (RFC 791, 3.1), and all that DHCP needs.
+const FRAME_BYTES_MIN: usize = 14 + 576;
+
+/// The longest frame of a stack whose sockets' buffers have `payload_bytes` at most.
+pub(crate) const fn frame_bytes(payload_bytes: usize) -> usize {
+    let bytes = payload_bytes.saturating_add(HEADERS_BYTES);
+    if bytes > FRAME_BYTES_MAX {
+        FRAME_BYTES_MAX
+    } else if bytes < FRAME_BYTES_MIN {
+        FRAME_BYTES_MIN
+    } else {
+        bytes
+    }
+}
+
+/// The frame buffer: the longest frame and the answer to it.
+pub(crate) const fn buffer_bytes(payload_bytes: usize) -> usize {
+    (frame_bytes(payload_bytes) + ANSWER_BYTES).next_multiple_of(8)
+}
 
 /// The interface, and the one frame that is in work.
 pub(crate) struct Device<'m, N> {
@@ -34,16 +51,27 @@ pub(crate) struct Device<'m, N> {
 }
 
 impl<'m, N: Nic> Device<'m, N> {
-    /// `buffer` has [`BUFFER_BYTES`] bytes.
+    /// `buffer` has [`buffer_bytes`] bytes.
     pub(crate) fn new(nic: N, buffer: &'m mut [u8]) -> Self {
         Self { nic, buffer, received: 0 }
     }
 
     /// Fetches the next frame; it is smoltcp's to take after [`admit`](Self::admit).
     pub(crate) fn fetch(&mut self) -> Option<&[u8]> {
-        let room = self.buffer.get_mut(..FRAME_BYTES_MAX)?;
-        let len = self.nic.receive(room)?;
+        let room = self.frame_bytes();
+        let len = self.nic.receive(self.buffer.get_mut(..room)?)?;
         self.buffer.get(..len)
+    }
+
+    /// The longest frame.
+    fn frame_bytes(&self) -> usize {
+        (self.buffer.len() - ANSWER_BYTES).min(FRAME_BYTES_MAX)
+    }
+
+    /// The longest frame that is no TCP segment and yet answered: with the same again (an echo
+    /// reply), or with an error that quotes it.
+    fn echo_bytes(&self) -> usize {
+        self.buffer.len() / 2
     }
 
     /// Leaves the frame of `len` bytes at the buffer's front for smoltcp to take.
@@ -62,14 +90,14 @@ impl<'m, N: Nic> Device<'m, N> {
     }
 
     /// Whether the answer to a frame of this kind and length has room.
-    pub(crate) fn is_answerable(kind: Kind, len: usize) -> bool {
-        kind != Kind::Other || len <= ECHO_BYTES_MAX
+    pub(crate) fn is_answerable(&self, kind: Kind, len: usize) -> bool {
+        kind != Kind::Other || len <= self.echo_bytes()
     }
 
     /// The same of a datagram that nobody receives: it is answered with an error that quotes it.
     #[cfg(feature = "udp")]
-    pub(crate) const fn is_refusable(len: usize) -> bool {
-        len <= ECHO_BYTES_MAX
+    pub(crate) fn is_refusable(&self, len: usize) -> bool {
+        len <= self.echo_bytes()
     }
 }
 
@@ -102,7 +130,9 @@ impl<N: Nic> phy::Device for Device<'_, N> {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = FRAME_BYTES_MAX;
+        capabilities.max_transmission_unit = self.frame_bytes();
+        // Verified by `segment::kind`, filled in by `Transmit`.
+        capabilities.checksum.tcp = Checksum::None;
         capabilities
     }
 }
@@ -127,6 +157,7 @@ impl<N: Nic> phy::TxToken for Transmit<'_, N> {
         // INVARIANT: see the module: `len` fits the room that this token was given.
         let frame = &mut self.room[..len];
         let result = write(frame);
+        segment::seal(frame);
         self.nic.transmit(frame);
         result
     }

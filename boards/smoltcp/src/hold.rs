@@ -15,7 +15,7 @@
 //!
 //! Layer: stands on [`segment`](crate::segment); [`net`](crate::net) owns it.
 
-use dustdevil_core::time::{Duration, Instant};
+use dustdevil_core::time::{Duration, Instant, TICK_SHIFT};
 
 use crate::segment::Flow;
 
@@ -28,24 +28,31 @@ pub const HELD_BYTES_MAX: usize = 80;
 
 /// How long a request is held: whoever sent it has tried three times by then, or given up.
 pub const HELD_FOR: Duration = Duration::from_secs(8);
+const HELD_TICKS: u32 = (HELD_FOR.as_micros() >> TICK_SHIFT) as u32 + 1;
 
-const _: () = assert!(size_of::<Held>() <= HELD_BYTES_MAX + 24);
+const _: () = assert!(size_of::<Held>() == HELD_BYTES_MAX + 16);
 
 /// A request that waits.
 pub(crate) struct Held {
     frame: [u8; HELD_BYTES_MAX],
-    len: u8,
     flow: Flow,
-    since: Instant,
+    /// When it came, in ticks.
+    since: u32,
+    len: u8,
 }
 
 impl Held {
     pub(crate) const EMPTY: Self = Self {
         frame: [0; HELD_BYTES_MAX],
-        len: 0,
         flow: Flow { peer: core::net::Ipv4Addr::UNSPECIFIED, peer_port: 0, port: 0 },
-        since: Instant::ZERO,
+        since: 0,
+        len: 0,
     };
+
+    /// How long it has waited, in ticks.
+    fn age(&self, now: Instant) -> u32 {
+        (now.ticks() as u32).wrapping_sub(self.since)
+    }
 }
 
 /// The requests that wait, oldest first.
@@ -72,11 +79,14 @@ impl<'m> Hold<'m> {
     }
 
     /// When the oldest has waited long enough.
-    pub(crate) fn expires_at(&self) -> Option<Instant> {
-        self.waiters().next().map(|held| held.since + HELD_FOR)
+    pub(crate) fn expires_at(&self, now: Instant) -> Option<Instant> {
+        let left = HELD_TICKS.saturating_sub(self.waiters().next()?.age(now));
+        Some(Instant::from_ticks(now.ticks() + u64::from(left)))
     }
 
     /// Keeps a request; whether it is that of a new flow.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn push(&mut self, frame: &[u8], flow: Flow, now: Instant) -> bool {
         let place = self.waiters().position(|held| held.flow == flow);
         let entry = self.entries.get_mut(place.unwrap_or(self.len));
@@ -88,7 +98,7 @@ impl<'m> Hold<'m> {
         entry.frame[..frame.len()].copy_from_slice(frame);
         entry.len = frame.len() as u8;
         if place.is_none() {
-            (entry.flow, entry.since) = (flow, now);
+            (entry.flow, entry.since) = (flow, now.ticks() as u32);
             self.len += 1;
             self.held = self.held.wrapping_add(1);
         }
@@ -96,6 +106,7 @@ impl<'m> Hold<'m> {
     }
 
     /// The sender took its request back.
+    #[inline(never)]
     pub(crate) fn forget(&mut self, flow: Flow) {
         if let Some(at) = self.waiters().position(|held| held.flow == flow) {
             self.remove(at);
@@ -111,7 +122,7 @@ impl<'m> Hold<'m> {
 
     /// Drops what nobody waits for any more.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while self.expires_at().is_some_and(|at| at <= now) {
+        while self.waiters().next().is_some_and(|held| held.age(now) >= HELD_TICKS) {
             self.remove(0);
         }
     }
@@ -136,6 +147,7 @@ impl<'m> Hold<'m> {
         self.entries[..self.len].iter()
     }
 
+    #[inline(never)]
     fn remove(&mut self, at: usize) {
         if let Some(tail) = self.entries.get_mut(at..self.len) {
             tail.rotate_left(1);
@@ -179,6 +191,6 @@ mod tests {
         hold.expire(at(8));
         assert_eq!(hold.len(), 1);
         hold.expire(at(9));
-        assert_eq!((hold.len(), hold.expires_at()), (0, None));
+        assert_eq!((hold.len(), hold.expires_at(at(9))), (0, None));
     }
 }

@@ -30,6 +30,7 @@
 //! | `hold` | connection requests that wait for a socket |
 //! | `segment` | what is read in a frame before smoltcp sees it |
 //! | `device` | one frame buffer as smoltcp's device |
+//! | `checksum` | the checksum of TCP segments |
 //! | `address` | the own address: known, or lent by DHCP |
 //!
 //! Features: `dhcp`; `udp` (sockets for datagrams); `ping` (answers ICMP echo requests); `embassy`
@@ -40,6 +41,7 @@
 
 mod address;
 pub mod capacity;
+mod checksum;
 mod device;
 #[cfg(feature = "embassy")]
 pub mod embassy;

@@ -35,7 +35,7 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress};
 
 use crate::address::Address;
 use crate::capacity::{Addressing, Capacity, EXTRA_SOCKETS};
-use crate::device::{BUFFER_BYTES, Device};
+use crate::device::Device;
 use crate::hold::{HELD_MAX, Held, Hold};
 #[cfg(feature = "udp")]
 use crate::mailbox::Mailbox;
@@ -123,7 +123,7 @@ impl<'m, N: Nic, P: Park> Net<'m, N, P> {
         seed: u64,
     ) -> Self {
         let now = park.now();
-        let mut device = Device::new(nic, memory.bytes(BUFFER_BYTES));
+        let mut device = Device::new(nic, memory.bytes(capacity.buffer_bytes()));
         let stack = Stack::new(&mut device, &mut memory, capacity, addressing, seed, now);
         Self { device, park, seen: Cell::new(now), stack: memory.place(stack) }
     }
@@ -172,6 +172,7 @@ impl<'m, N: Nic, P: Park> Net<'m, N, P> {
             };
             let (len, kind) = (frame.len(), segment::kind(frame));
             match kind {
+                Kind::Damaged => continue,
                 // One that is sent to everybody is for nobody (RFC 1122, 4.2.3.10).
                 Kind::Request(_, to) if self.stack.interface.ipv4_addr() != Some(to) => continue,
                 Kind::Request(flow, _) => {
@@ -191,8 +192,8 @@ impl<'m, N: Nic, P: Park> Net<'m, N, P> {
                 #[cfg(feature = "udp")]
                 Kind::Datagram(port) if self.stack.receives(port) => {}
                 #[cfg(feature = "udp")]
-                Kind::Datagram(_) if !Device::<N>::is_refusable(len) => continue,
-                _ if !Device::<N>::is_answerable(kind, len) => continue,
+                Kind::Datagram(_) if !self.device.is_refusable(len) => continue,
+                _ if !self.device.is_answerable(kind, len) => continue,
                 _ => {}
             }
             self.device.admit(len);

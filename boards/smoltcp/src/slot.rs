@@ -90,7 +90,7 @@ impl Need {
 /// One connection's place, beside its socket.
 pub(crate) struct Slot {
     pub(crate) handle: SocketHandle,
-    pub(crate) token: Option<Token>,
+    token: Token,
     /// When the time of this state began, in ticks.
     since: u32,
     /// The room in the send buffer from which on it counts as ready to write.
@@ -101,30 +101,40 @@ pub(crate) struct Slot {
     reported: Readiness,
     /// `since` is of the state as [`Slot::step`] saw it last.
     timed: bool,
-    /// It was opened from here and is not established.
-    connecting: bool,
+    opening: Opening,
     /// Both sides have said that they are done.
     finished: bool,
-    /// Its time ran out before it was established.
-    timed_out: bool,
 }
 
-const _: () = assert!(size_of::<Slot>() <= 40);
+/// How far a connection is that this side opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    /// It is established; or it came to a listener.
+    Done,
+    /// It is not established.
+    Waits,
+    /// Its time ran out before it was.
+    TimedOut,
+}
+
+/// No source has this token: their indexes begin at 1.
+const UNREGISTERED: Token = Token::from_u64(0);
+
+const _: () = assert!(size_of::<SocketHandle>() > 4 || size_of::<Slot>() == 28);
 
 impl Slot {
     pub(crate) fn new(handle: SocketHandle) -> Self {
         Self {
             handle,
-            token: None,
+            token: UNREGISTERED,
             since: 0,
             room_wanted: 1,
             port: 0,
             state: State::Idle,
             reported: Readiness::NONE,
             timed: false,
-            connecting: false,
+            opening: Opening::Done,
             finished: false,
-            timed_out: false,
         }
     }
 
@@ -147,12 +157,17 @@ impl Slot {
     /// Opened from here.
     pub(crate) fn connect(&mut self, now: Instant) {
         self.begin(State::Open);
-        (self.connecting, self.timed, self.since) = (true, true, ticks(now));
+        (self.opening, self.timed, self.since) = (Opening::Waits, true, ticks(now));
     }
 
     /// Takes a bearer of events.
     pub(crate) fn register(&mut self, token: Token) {
-        (self.token, self.reported) = (Some(token), Readiness::NONE);
+        (self.token, self.reported) = (token, Readiness::NONE);
+    }
+
+    /// The bearer of events, if there is one.
+    pub(crate) fn token(&self) -> Option<Token> {
+        Some(self.token).filter(|token| *token != UNREGISTERED)
     }
 
     /// Gives the connection up: delivers, sends FIN, lingers.
@@ -191,10 +206,10 @@ impl Slot {
 
     /// Why the connection is dead.
     pub(crate) fn failure(&self) -> embedded_io::ErrorKind {
-        match (self.timed_out, self.connecting) {
-            (true, _) => embedded_io::ErrorKind::TimedOut,
-            (false, true) => embedded_io::ErrorKind::ConnectionRefused,
-            (false, false) => embedded_io::ErrorKind::ConnectionReset,
+        match self.opening {
+            Opening::TimedOut => embedded_io::ErrorKind::TimedOut,
+            Opening::Waits => embedded_io::ErrorKind::ConnectionRefused,
+            Opening::Done => embedded_io::ErrorKind::ConnectionReset,
         }
     }
 
@@ -242,22 +257,22 @@ impl Slot {
     }
 
     fn step_open(&mut self, socket: &mut tcp::Socket<'_>, now: u32) -> Step {
-        if self.connecting {
+        if self.opening != Opening::Done {
             match socket.state() {
                 tcp::State::SynSent | tcp::State::SynReceived => {
                     let step = self.limit(now, CONNECT);
                     if step != Step::Free {
                         return step;
                     }
-                    self.timed_out = true;
+                    self.opening = Opening::TimedOut;
                     socket.abort();
                 }
                 tcp::State::Closed => {}
-                _ => self.connecting = false,
+                _ => self.opening = Opening::Done,
             }
         }
         let new = self.readiness(socket).without(self.reported);
-        if new == Readiness::NONE || self.token.is_none() {
+        if new == Readiness::NONE || self.token == UNREGISTERED {
             return Step::Rest;
         }
         self.reported |= new;

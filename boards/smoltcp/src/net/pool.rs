@@ -39,14 +39,29 @@ impl Listener {
     pub(super) const NONE: Self = Self { port: 0, token: None, reported: false };
 }
 
-impl Stack<'_> {
+impl<'m> Stack<'m> {
+    /// A slot and its socket.
+    // Apart, as the next one: the checks in it are dear, and many want them.
+    #[inline(never)]
+    pub(super) fn connection(&mut self, index: usize) -> Option<(&mut Slot, &mut tcp::Socket<'m>)> {
+        let slot = self.slots.get_mut(index)?;
+        let socket = self.sockets.get_mut(slot.handle);
+        Some((slot, socket))
+    }
+
+    /// The socket of a slot.
+    #[inline(never)]
+    pub(super) fn socket_of(&self, slot: &Slot) -> &tcp::Socket<'m> {
+        self.sockets.get(slot.handle)
+    }
+
     /// Whether a request for a connection to here would be refused, since no socket listens.
     pub(super) fn finds_no_socket(&self, flow: Flow) -> bool {
         if !self.has_listener(flow.port) {
             return false;
         }
         let takes_it = |slot: &Slot| {
-            let socket = self.sockets.get::<tcp::Socket<'_>>(slot.handle);
+            let socket = self.socket_of(slot);
             // A closed socket that has a RST to send still knows its peer, and takes nothing.
             let listens = socket.is_listening() && slot.port == flow.port;
             listens || (socket.is_open() && flow.is_of(socket))
@@ -62,7 +77,7 @@ impl Stack<'_> {
     /// 3.6.1): smoltcp would have the old one take it, and do nothing.
     pub(super) fn reopen(&mut self, flow: Flow) {
         let over = |slot: &Slot| {
-            let socket = self.sockets.get::<tcp::Socket<'_>>(slot.handle);
+            let socket = self.socket_of(slot);
             slot.state == State::Closing
                 && socket.state() == tcp::State::TimeWait
                 && flow.is_of(socket)
@@ -83,13 +98,13 @@ impl Stack<'_> {
     /// Lets a socket whose connection is over, or only lingers, listen for `flow`; whether there
     /// was one.
     pub(super) fn vacate(&mut self, flow: Flow) -> bool {
+        let now = self.now;
         for index in 0..self.listening {
-            let slot = &mut self.slots[index];
+            let Some((slot, socket)) = self.connection(index) else { break };
             if !slot.is_ending() {
                 continue;
             }
-            let socket = self.sockets.get_mut(slot.handle);
-            let step = slot.step(socket, self.now, Need::UTMOST);
+            let step = slot.step(socket, now, Need::UTMOST);
             self.dirty |= matches!(step, Step::Send(_));
             if step == Step::Free {
                 self.replenish(index);
@@ -110,16 +125,14 @@ impl Stack<'_> {
 
     /// Sockets that listen.
     pub(super) fn free(&self) -> usize {
-        let is_free = |slot: &&Slot| {
-            slot.state == State::Listening
-                && self.sockets.get::<tcp::Socket<'_>>(slot.handle).is_listening()
-        };
+        let is_free =
+            |slot: &&Slot| slot.state == State::Listening && self.socket_of(slot).is_listening();
         self.pool().iter().filter(is_free).count()
     }
 
     fn pool(&self) -> &[Slot] {
-        // INVARIANT: the table has a slot for each listening socket, and they come first.
-        &self.slots[..self.listening]
+        // The table has a slot for each listening socket, and they come first.
+        self.slots.get(..self.listening).unwrap_or_default()
     }
 
     /// Requests for `port` that sockets being closed will not do for.
@@ -132,7 +145,7 @@ impl Stack<'_> {
     pub(super) fn look(&mut self, on_event: &mut dyn FnMut(Event)) {
         self.changed = false;
         self.hold.expire(self.now);
-        self.slots_due = self.hold.expires_at().unwrap_or(Instant::MAX);
+        self.slots_due = self.hold.expires_at(self.now).unwrap_or(Instant::MAX);
         self.refresh_address();
         // How scarce sockets are matters only to who waits for one, or keeps one after its end.
         let matters = self.hold.len() > 0 || self.slots.iter().any(Slot::is_ending);
@@ -144,18 +157,19 @@ impl Stack<'_> {
                 listener: free == 0 || !in_pool,
                 pressed: in_pool && self.hold.len() > free,
             };
-            let slot = &mut self.slots[index];
-            let socket = self.sockets.get_mut(slot.handle);
-            let step = slot.step(socket, self.now, need);
+            let now = self.now;
+            // As `connection` does, which is a call: this is done for every slot after every frame.
+            let Some(slot) = self.slots.get_mut(index) else { break };
+            let step = slot.step(self.sockets.get_mut(slot.handle), now, need);
             match step {
                 Step::Rest => {}
                 Step::Wait(ticks) | Step::Send(ticks) => {
                     self.dirty |= matches!(step, Step::Send(_));
-                    let at = Instant::from_ticks(self.now.ticks() + u64::from(ticks));
+                    let at = Instant::from_ticks(now.ticks() + u64::from(ticks));
                     self.slots_due = self.slots_due.min(at);
                 }
                 Step::Ready(ready) => {
-                    if let Some(token) = slot.token {
+                    if let Some(token) = slot.token() {
                         on_event(Event { token, ready });
                     }
                 }
@@ -177,11 +191,10 @@ impl Stack<'_> {
     /// The socket of slot `index` is used again; whether it listens.
     pub(super) fn replenish(&mut self, index: usize) -> bool {
         let port = if index < self.listening { self.port_in_need() } else { None };
-        let slot = &mut self.slots[index];
-        let socket = self.sockets.get_mut::<tcp::Socket<'_>>(slot.handle);
+        self.dirty = true;
+        let Some((slot, socket)) = self.connection(index) else { return false };
         socket.set_ack_delay(Some(ACK_DELAY));
         socket.set_nagle_enabled(false);
-        self.dirty = true;
         match port {
             Some(port) => slot.listen(socket, port),
             None => {
@@ -207,16 +220,17 @@ impl Stack<'_> {
 
     fn report_listeners(&mut self, on_event: &mut dyn FnMut(Event)) {
         self.news_at_listener = false;
-        for index in 0..LISTENERS_MAX {
-            let Listener { port, token: Some(token), reported: false } = self.listeners[index]
-            else {
+        let mut listeners = self.listeners;
+        for listener in &mut listeners {
+            let Listener { port, token: Some(token), reported: false } = *listener else {
                 continue;
             };
             if port != 0 && (self.arrived(port).is_some() || self.pressure(port) > 0) {
-                self.listeners[index].reported = true;
+                listener.reported = true;
                 on_event(Event { token, ready: Readiness::READ });
             }
         }
+        self.listeners = listeners;
     }
 
     /// A slot whose connection nobody has accepted yet.
@@ -238,20 +252,17 @@ impl Stack<'_> {
 
     /// Lets a listening socket listen at `port`, if none does.
     fn open(&mut self, port: u16) {
-        let sockets = &mut self.sockets;
         let mut spare = None;
-        for (index, slot) in self.slots[..self.listening].iter().enumerate() {
-            let socket = sockets.get::<tcp::Socket<'_>>(slot.handle);
-            if slot.state == State::Listening && socket.is_listening() {
+        for (index, slot) in self.pool().iter().enumerate() {
+            if slot.state == State::Listening && self.socket_of(slot).is_listening() {
                 if slot.port == port {
                     return;
                 }
                 spare = Some(index);
             }
         }
-        if let Some(index) = spare {
-            let slot = &mut self.slots[index];
-            slot.listen(sockets.get_mut(slot.handle), port);
+        if let Some((slot, socket)) = spare.and_then(|index| self.connection(index)) {
+            slot.listen(socket, port);
         }
     }
 }

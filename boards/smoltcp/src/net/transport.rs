@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use dustdevil_core::nb;
 use dustdevil_core::poller::{Error, Io, Token, Transport};
+use dustdevil_core::time::Instant;
 use embedded_io::ErrorKind;
 use smoltcp::socket::tcp::{self, RecvError, SendError};
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
@@ -51,8 +52,8 @@ impl<N: Nic, P: Park> Transport for Net<'_, N, P> {
     }
 
     fn set_nodelay(&mut self, io: Io, on: bool) -> Result<(), Error> {
-        let slot = self.stack.slots.get(io.0 as usize).ok_or(Error::STALE)?;
-        self.stack.sockets.get_mut::<tcp::Socket<'_>>(slot.handle).set_nagle_enabled(!on);
+        let (_, socket) = self.stack.connection(io.0 as usize).ok_or(Error::STALE)?;
+        socket.set_nagle_enabled(!on);
         // What waited may leave now.
         self.stack.dirty = true;
         Ok(())
@@ -93,8 +94,7 @@ impl<N: Nic, P: Park> Transport for Net<'_, N, P> {
 
 impl Stack<'_> {
     fn socket(&self, io: Io) -> Option<&tcp::Socket<'_>> {
-        let slot = self.slots.get(io.0 as usize)?;
-        Some(self.sockets.get(slot.handle))
+        self.slots.get(io.0 as usize).map(|slot| self.socket_of(slot))
     }
 
     pub(super) fn register(&mut self, io: Io, token: Token) -> Result<(), Error> {
@@ -122,12 +122,13 @@ impl Stack<'_> {
             }
             port => port,
         };
-        let index = self.listeners.iter().position(|listener| listener.port == 0);
-        let index = index.ok_or(Error::new(ErrorKind::OutOfMemory))?;
-        self.listeners[index] = Listener { port, ..Listener::NONE };
+        let mut listeners = self.listeners.iter_mut().enumerate();
+        let free = listeners.find(|(_, listener)| listener.port == 0);
+        let (index, listener) = free.ok_or(Error::new(ErrorKind::OutOfMemory))?;
+        *listener = Listener { port, ..Listener::NONE };
         self.changed = true;
         for index in 0..self.listening {
-            if self.slots[index].state == State::Idle {
+            if self.slots.get(index).is_some_and(|slot| slot.state == State::Idle) {
                 self.replenish(index);
             }
         }
@@ -140,10 +141,11 @@ impl Stack<'_> {
         let Some(index) = listener_index(io) else { return false };
         let Some(listener) = self.listeners.get_mut(index) else { return true };
         let port = core::mem::replace(listener, Listener::NONE).port;
+        let now = self.now;
         for index in 0..self.listening {
-            let slot = &mut self.slots[index];
+            let Some((slot, socket)) = self.connection(index) else { break };
             if slot.port == port && slot.state == State::Pending {
-                slot.abort(self.sockets.get_mut(slot.handle), self.now);
+                slot.abort(socket, now);
             } else if slot.port == port && slot.state == State::Listening {
                 self.replenish(index);
             }
@@ -154,12 +156,11 @@ impl Stack<'_> {
     }
 
     fn accept(&mut self, listener: Io) -> nb::Result<(Io, SocketAddr), Error> {
-        let index = listener_index(listener).filter(|index| *index < self.listeners.len());
-        let index = index.ok_or(nb::Error::Other(Error::STALE))?;
-        let port = self.listeners[index].port;
+        let index = listener_index(listener);
+        let port = index.and_then(|index| self.listeners.get(index)).map(|listener| listener.port);
+        let port = port.ok_or(nb::Error::Other(Error::STALE))?;
         while let Some(at) = self.arrived(port) {
-            let slot = &mut self.slots[at];
-            let socket = self.sockets.get_mut::<tcp::Socket<'_>>(slot.handle);
+            let Some((slot, socket)) = self.connection(at) else { break };
             if let Some(peer) = socket.remote_endpoint() {
                 slot.begin(State::Open);
                 return Ok((Io(at as u32), socket_address(peer)));
@@ -169,7 +170,9 @@ impl Stack<'_> {
         if self.pressure(port) > 0 {
             return Err(nb::Error::Other(Error::new(ErrorKind::OutOfMemory)));
         }
-        self.listeners[index].reported = false;
+        if let Some(listener) = index.and_then(|index| self.listeners.get_mut(index)) {
+            listener.reported = false;
+        }
         Err(nb::Error::WouldBlock)
     }
 
@@ -210,7 +213,7 @@ impl Stack<'_> {
     /// Whether a listener or a connection has the port.
     fn is_used(&self, port: u16) -> bool {
         let has_port = |slot: &Slot| {
-            let socket = self.sockets.get::<tcp::Socket<'_>>(slot.handle);
+            let socket = self.socket_of(slot);
             socket.local_endpoint().is_some_and(|local| local.port == port)
         };
         self.listeners.iter().any(|listener| listener.port == port)
@@ -224,8 +227,8 @@ impl Stack<'_> {
     }
 
     fn read(&mut self, io: Io, buf: &mut [u8]) -> nb::Result<usize, Error> {
-        let slot = self.slots.get_mut(io.0 as usize).ok_or(nb::Error::Other(Error::STALE))?;
-        let socket = self.sockets.get_mut::<tcp::Socket<'_>>(slot.handle);
+        let (slot, socket) =
+            self.connection(io.0 as usize).ok_or(nb::Error::Other(Error::STALE))?;
         match socket.recv_slice(buf) {
             Ok(len) => {
                 if len < buf.len() {
@@ -251,8 +254,8 @@ impl Stack<'_> {
 
     /// Writes what there is room for, if that is `wanted` or can never be.
     fn write(&mut self, io: Io, data: &[u8], wanted: usize) -> nb::Result<usize, Error> {
-        let slot = self.slots.get_mut(io.0 as usize).ok_or(nb::Error::Other(Error::STALE))?;
-        let socket = self.sockets.get_mut::<tcp::Socket<'_>>(slot.handle);
+        let (slot, socket) =
+            self.connection(io.0 as usize).ok_or(nb::Error::Other(Error::STALE))?;
         let wanted = wanted.min(socket.send_capacity());
         let room = socket.send_capacity() - socket.send_queue();
         if room < wanted && socket.may_send() {
@@ -276,13 +279,10 @@ impl Stack<'_> {
     }
 
     /// Lets a connection end in some way.
-    fn end(
-        &mut self,
-        io: Io,
-        how: impl FnOnce(&mut Slot, &mut tcp::Socket<'_>, dustdevil_core::time::Instant),
-    ) {
-        if let Some(slot) = self.slots.get_mut(io.0 as usize) {
-            how(slot, self.sockets.get_mut(slot.handle), self.now);
+    fn end(&mut self, io: Io, how: fn(&mut Slot, &mut tcp::Socket<'_>, Instant)) {
+        let now = self.now;
+        if let Some((slot, socket)) = self.connection(io.0 as usize) {
+            how(slot, socket, now);
             (self.dirty, self.changed) = (true, true);
         }
     }

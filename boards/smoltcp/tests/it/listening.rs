@@ -14,7 +14,7 @@ fn a_connection_is_accepted_read_written_and_closed() {
     let mut s = Scene::new();
     send!(s, SYN 40_000);
     let syn_ack = recv!(s, SYN|ACK 40_000);
-    assert_eq!((syn_ack.mss, syn_ack.window), (Some(1460), 1024));
+    assert_eq!((syn_ack.mss, syn_ack.window), (Some(1028), 1024));
     assert_eq!(s.ready(s.listener()), Readiness::NONE, "not established yet");
     send!(s, ACK 40_000);
     s.settle();
