@@ -1,4 +1,7 @@
 //! What every measurement is taken of: the same few routes that other servers' benchmarks have.
+//!
+//! The handlers are generic over the application, which they do not look at, so that a binary can
+//! have them in one of its own, with more routes.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -15,7 +18,8 @@ routes!(App {
     GET "/user/{id}" => user,
 });
 
-async fn plaintext(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+/// `/plaintext` and `/`.
+pub async fn plaintext<A>(_: &A, x: Exchange<'_>) -> Result<Sent, Fault> {
     x.out.reply(text("Hello, World!")).await
 }
 
@@ -24,13 +28,15 @@ struct Message<'a> {
     message: &'a str,
 }
 
-async fn json(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+/// `/json`: serialised for each request.
+pub async fn json<A>(_: &A, x: Exchange<'_>) -> Result<Sent, Fault> {
     let reply = Reply::new(Status::OK).content_type(MediaType::JSON);
     let message = Message { message: "Hello, World!" };
     x.out.fill(reply, |out| serde_json_core::to_slice(&message, out)).await
 }
 
-async fn user(_: &App, x: Exchange<'_>) -> Result<Sent, Fault> {
+/// `/user/{id}`: the parameter.
+pub async fn user<A>(_: &A, x: Exchange<'_>) -> Result<Sent, Fault> {
     let id = x.head.param("id").unwrap_or_default();
     x.out.reply(text(id)).await
 }

@@ -11,6 +11,7 @@
 //! | `traffic` | pipelines, bodies at full speed, half-closes, stops |
 //! | `oracle` | curl, Python's http.client, Tornado and hyper agree with what is sent |
 //! | `many` | thousands of connections at once |
+//! | `scale` | a million places, and who comes again |
 #![cfg(target_os = "linux")]
 
 mod allocation;
@@ -19,6 +20,7 @@ mod list;
 mod many;
 mod oracle;
 mod process;
+mod scale;
 mod starvation;
 mod system_calls;
 mod traffic;
