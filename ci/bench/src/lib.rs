@@ -1,11 +1,12 @@
 //! What all peers share: how they are started, and what they answer.
 //!
-//! Every one serves on one thread, announces `listening on http://ADDRESS/` once it does, and
+//! Every one (one of them is in Python: `tornado_peer.py`) serves on one thread, announces `listening on http://ADDRESS/` once it does, and
 //! answers `GET /plaintext`, `GET /json` (serialised for each request) and `GET /body` (100 KiB).
 //! It is set up as its own documentation would have it for speed, and no further.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -24,6 +25,9 @@ pub const MESSAGE: Message = Message { message: PLAINTEXT };
 
 /// What `/body` says: 100 KiB.
 pub static BODY: [u8; 100 * 1024] = [b'x'; 100 * 1024];
+
+/// How long those that end idle connections by default let them be: as long as nginx and ours do.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// What a server is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]

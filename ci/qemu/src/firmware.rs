@@ -137,18 +137,7 @@ impl Firmware<'_> {
     /// # Errors
     /// It does not build; cargo has printed why.
     pub fn build(&self) -> Result<PathBuf> {
-        let folder = cargo::target_folder().join("boards");
-        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-        // Until the copy is made, no other build may replace what cargo made.
-        let lock = File::create(folder.join("lock")).context("make the lock of builds")?;
-        lock.lock().context("wait for another build")?;
-        let built = self.cargo()?;
-        let file = folder.join(self.name());
-        let new = folder.join("new");
-        // Renamed into place: a machine that boots the former one is not disturbed.
-        fs::copy(&built, &new).with_context(|| format!("copy {}", built.display()))?;
-        fs::rename(&new, &file).with_context(|| format!("make {}", file.display()))?;
-        Ok(file)
+        keep(&self.name(), || self.cargo())
     }
 
     fn cargo(&self) -> Result<PathBuf> {
@@ -178,11 +167,67 @@ impl Firmware<'_> {
         if let Some(address) = self.address {
             name = format!("{name}-{}", address.name());
         }
-        for (variable, value) in self.environment {
-            name = format!("{name}-{}-{value}", variable.to_lowercase());
-        }
-        format!("{name}.elf")
+        with_environment(name, self.environment)
     }
+}
+
+/// Another server's firmware for the LM3S6965EVB, from the package `ci/bench/board`: a workspace of
+/// its own, so that nobody depends on what it depends on.
+#[derive(Clone, Debug)]
+pub struct Peer<'a> {
+    /// The binary, which has a feature of the same name.
+    pub bin: &'a str,
+    /// Variables that the build reads, each of which must tell builds apart.
+    pub environment: &'a [(&'a str, &'a str)],
+}
+
+impl Peer<'_> {
+    /// Where the package lies, from the root.
+    pub const FOLDER: &'static str = "ci/bench/board";
+
+    /// Builds it and returns where its ELF file lies: a file that no other build overwrites.
+    ///
+    /// # Errors
+    /// It does not build; cargo has printed why.
+    pub fn build(&self) -> Result<PathBuf> {
+        let name = with_environment(format!("peer-{}", self.bin), self.environment);
+        keep(&name, || {
+            let manifest = format!("{}/Cargo.toml", Self::FOLDER);
+            let folder = cargo::target_folder().join("board-peers").display().to_string();
+            let words = ["--release", "--target", THUMBV7M, "--manifest-path", &manifest];
+            let more = ["--target-dir", &folder, "--features", self.bin, "--bin", self.bin];
+            let mut build = Build::new(words.iter().chain(&more));
+            build = build.env("CARGO_ENCODED_RUSTFLAGS", Some(&rust_flags()?));
+            for (name, value) in self.environment {
+                build = build.env(name, Some(value));
+            }
+            build.file_of(self.bin)
+        })
+    }
+}
+
+/// Builds an ELF file and copies it to where no other build overwrites it.
+fn keep(name: &str, build: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf> {
+    let folder = cargo::target_folder().join("boards");
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    // Until the copy is made, no other build may replace what cargo made.
+    let lock = File::create(folder.join("lock")).context("make the lock of builds")?;
+    lock.lock().context("wait for another build")?;
+    let built = build()?;
+    let file = folder.join(name);
+    let new = folder.join("new");
+    // Renamed into place: a machine that boots the former one is not disturbed.
+    fs::copy(&built, &new).with_context(|| format!("copy {}", built.display()))?;
+    fs::rename(&new, &file).with_context(|| format!("make {}", file.display()))?;
+    Ok(file)
+}
+
+/// A file's name that tells builds of other variables apart.
+fn with_environment(mut name: String, environment: &[(&str, &str)]) -> String {
+    for (variable, value) in environment {
+        name = format!("{name}-{}-{value}", variable.to_lowercase());
+    }
+    format!("{name}.elf")
 }
 
 /// What takes this machine's paths out of firmware: the places of panics name files, and those of

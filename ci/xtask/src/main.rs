@@ -65,6 +65,9 @@ enum Step {
     Fuzz(fuzz::Options),
     /// Measures instructions, system calls, memory and firmware sizes, on Linux and on the board
     Bench(bench::Options),
+    /// Holds connections for `bench scale`, as one of several processes
+    #[command(hide = true)]
+    Hold(bench::Hold),
     /// Looks at the demo with headless Chromium
     Browser,
     /// Asks a server on Linux, and a board in QEMU, with other people's clients, tools and proxy
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Step::Attack(options) => attack::run(&options),
         Step::Fuzz(options) => fuzz::run(&options),
         Step::Bench(options) => bench::run(&options),
+        Step::Hold(options) => bench::hold(&options),
         Step::Browser => browser::run(),
         Step::Interop(options) => interop::run(&options),
         Step::Tornado(options) => tornado::run(&options),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use ::qemu::firmware::Peer;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
@@ -107,10 +108,13 @@ impl Metadata {
         METADATA.get().context("it was just set")
     }
 
-    /// The package of the servers that ours is measured beside, which is a workspace of its own.
-    pub(crate) fn of_peers() -> Result<Self> {
-        let manifest = root().join("ci/bench/Cargo.toml").display().to_string();
-        read(&["--no-deps", "--manifest-path", &manifest])
+    /// The packages of the servers that ours is measured beside, each a workspace of its own.
+    pub(crate) fn of_peers() -> Result<[Self; 2]> {
+        let of = |folder: &str| {
+            let manifest = root().join(folder).join("Cargo.toml").display().to_string();
+            read(&["--no-deps", "--manifest-path", &manifest])
+        };
+        Ok([of("ci/bench")?, of(Peer::FOLDER)?])
     }
 
     /// Every package of Cargo.lock, with the graph.

@@ -1,5 +1,6 @@
-//! `cargo xtask soak`: the simulator over many seeds, with everything its checkers know; or with
-//! `--board` a board in QEMU for many minutes, over a wire that has faults.
+//! `cargo xtask soak`: the simulator over many seeds, with everything its checkers know; with
+//! `--idle` one world of as many connections as asked for, a million say; or with `--board` a board
+//! in QEMU for many minutes, over a wire that has faults.
 
 use anyhow::Result;
 
@@ -18,8 +19,11 @@ pub(crate) struct Options {
     /// How many seeds to run
     #[arg(long, default_value_t = 10_000)]
     pub(crate) seeds: u64,
-    /// Soak this board instead
+    /// Fill the table of a simulated server with so many idle connections instead
     #[arg(long, conflicts_with = "seeds")]
+    pub(crate) idle: Option<usize>,
+    /// Soak this board instead
+    #[arg(long, conflicts_with_all = ["seeds", "idle"])]
     pub(crate) board: Option<String>,
     /// How long the traffic with the board goes on
     #[arg(long, default_value_t = 10, requires = "board")]
@@ -32,7 +36,12 @@ pub(crate) struct Options {
 impl Options {
     /// The simulator over so many seeds.
     pub(crate) fn of_seeds(seeds: u64) -> Self {
-        Self { seeds, board: None, minutes: 0, seed: 0 }
+        Self { seeds, idle: None, board: None, minutes: 0, seed: 0 }
+    }
+
+    /// The simulator with so many idle connections.
+    pub(crate) fn of_idle(connections: usize) -> Self {
+        Self { idle: Some(connections), ..Self::of_seeds(0) }
     }
 }
 
@@ -42,8 +51,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Board::find(board)?;
         return on_board(options);
     }
-    let seeds = options.seeds.to_string();
-    cargo(30).args(["run", "--release", "-p", "soak", "--", "--seeds", &seeds]).run()
+    let (what, count) = match options.idle {
+        Some(connections) => ("--idle", connections.to_string()),
+        None => ("--seeds", options.seeds.to_string()),
+    };
+    cargo(30).args(["run", "--release", "-p", "soak", "--", what, &count]).run()
 }
 
 fn on_board(options: &Options) -> Result<()> {

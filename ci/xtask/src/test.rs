@@ -11,6 +11,9 @@ use crate::{attack, bench, browser, check, fuzz, interop, loom, miri, qemu, setu
 /// Seeds that the simulator runs here; `cargo xtask soak` runs more.
 const SOAK_SEEDS: u64 = 1_000;
 
+/// Idle connections of the simulator.
+const SOAK_IDLE: usize = 1_000_000;
+
 /// Seconds for each fuzz target here; `cargo xtask fuzz --minutes N` fuzzes for real.
 const FUZZ_SECONDS: u32 = 12;
 
@@ -43,6 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         report.step("miri", miri::run);
         report.step("loom", loom::run);
         report.step("soak", || soak::run(&soak::Options::of_seeds(SOAK_SEEDS)));
+        report.step("soak --idle", || soak::run(&soak::Options::of_idle(SOAK_IDLE)));
         report.step("fuzz", || fuzz::run(&fuzz::Options::smoke(FUZZ_SECONDS)));
         report.step("attack linux", || attack::run(&attack::Options::smoke()));
         report.step("interop --smoke", || interop::run(&interop::Options::smoke(options.ci)));
@@ -52,6 +56,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             println!("\nNo network for a board can be made here: none was tested.");
         }
         report.step("bench --gate", || bench::run(&bench::Options::gate()));
+        let smoke = bench::Options::smoke(bench::Place::Linux);
+        report.step("bench linux --smoke", || bench::run(&smoke));
+        let smoke = bench::Options::smoke(bench::Place::Board);
+        report.step("bench board --smoke", || bench::run(&smoke));
+        let smoke = bench::Options::smoke(bench::Place::Scale);
+        report.step("bench scale --smoke", || bench::run(&smoke));
+        let smoke = bench::Options::smoke(bench::Place::Tails).gated();
+        report.step("bench tails --smoke --gate", || bench::run(&smoke));
         if options.ci || browser::is_installed() {
             report.step("browser", browser::run);
         } else {

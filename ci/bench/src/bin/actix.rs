@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use peers::{BODY, MESSAGE, PLAINTEXT, announce, listen, words};
+use peers::{BODY, KEEP_ALIVE, MESSAGE, PLAINTEXT, announce, listen, words};
 
 async fn plaintext() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(PLAINTEXT)
@@ -32,7 +32,8 @@ fn main() -> ExitCode {
                 .route("/json", web::get().to(json))
                 .route("/body", web::get().to(body))
         });
-        let server = server.workers(1).backlog(1024).listen(listener).expect("a listener");
+        let server = server.workers(1).backlog(1024).keep_alive(KEEP_ALIVE);
+        let server = server.listen(listener).expect("a listener");
         announce(address);
         let _ = server.run().await;
     });

@@ -2,9 +2,12 @@
 
 use std::process::ExitCode;
 
+use ntex::SharedCfg;
+use ntex::http::HttpServiceConfig;
+use ntex::time::Seconds;
 use ntex::util::Bytes;
 use ntex::web::{self, App, HttpResponse, HttpServer};
-use peers::{BODY, MESSAGE, PLAINTEXT, announce, listen, words};
+use peers::{BODY, KEEP_ALIVE, MESSAGE, PLAINTEXT, announce, listen, words};
 
 async fn plaintext() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(PLAINTEXT)
@@ -34,7 +37,10 @@ fn main() -> ExitCode {
                 .route("/json", web::get().to(json))
                 .route("/body", web::get().to(body))
         });
-        let server = server.workers(1).backlog(1024).listen(listener).expect("a listener");
+        let keep_alive = Seconds(KEEP_ALIVE.as_secs() as u16);
+        let http = HttpServiceConfig::new().set_keepalive(keep_alive);
+        let server = server.workers(1).backlog(1024).config(SharedCfg::new("peer").add(http));
+        let server = server.listen(listener).expect("a listener");
         announce(address);
         let _ = server.run().await;
     });

@@ -16,16 +16,21 @@ use anyhow::{Context, Result, ensure};
 use super::budgets::Figure;
 use super::load::{Client, Server};
 use super::sizes;
-use crate::boards::{BOARDS, Board};
+use crate::boards::BOARDS;
 
 /// The example that is measured.
-const EXAMPLE: &str = "bench";
+pub(super) const EXAMPLE: &str = "bench";
+
+/// What is asked for over keep-alive connections, by the name of the figure.
+const PATHS: [(&str, &str); 2] =
+    [("instructions_get", "/"), ("instructions_get_parameter", "/user/1234")];
 
 /// How long the board may take to boot, and to become quiet after a run.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The board is quiet when it executes less than this in such a time: twice what it idles with.
-const QUIET: (u64, Duration) = (200, Duration::from_millis(200));
+/// The board is quiet when it executes less than this in such a time: more than the busiest of all
+/// servers idles with, and less than one frame costs the least.
+const QUIET: (u64, Duration) = (400, Duration::from_millis(200));
 
 /// Requests in the shorter run, and connections.
 const REQUESTS: u64 = 500;
@@ -41,7 +46,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// A function is shown when it takes at least this part of a request.
 const SHOWN: f64 = 0.005;
 
-/// Measures every board.
+/// Measures every board: the figures that have budgets.
 pub(super) fn figures(profile: bool) -> Result<Vec<Figure>> {
     let plugin = Plugin::build()?;
     let mut figures = Vec::new();
@@ -51,38 +56,60 @@ pub(super) fn figures(profile: bool) -> Result<Vec<Figure>> {
             let prefix = format!("{prefix}.{}", size.example);
             figures.extend(size.figures(&prefix));
         }
-        for (name, value) in instructions(board, &plugin, profile)? {
-            figures.push(Figure::new(format!("{prefix}.{EXAMPLE}.instructions_{name}"), value));
+        let elf = sizes::build(board, EXAMPLE)?;
+        for (name, value) in instructions(&elf, &plugin, TRIES, profile)? {
+            figures.push(Figure::new(format!("{prefix}.{EXAMPLE}.{name}"), value));
         }
     }
     Ok(figures)
 }
 
-fn instructions(board: &Board, plugin: &Plugin, profile: bool) -> Result<Vec<(&'static str, f64)>> {
-    let elf = sizes::build(board, EXAMPLE)?;
-    let profile = profile.then_some(elf.as_path());
-    let network = Network::User { port: 0 };
-    let machine = Machine::of(&elf).network(network).count(plugin).start()?;
-    machine.wait_for("listening on", PATIENCE)?;
+/// What requests cost the server in this ELF file, the middle one of so many tries: the name of
+/// each figure, and its value. With `profile`, prints what they are made of.
+pub(super) fn instructions(
+    elf: &Path,
+    plugin: &Plugin,
+    tries: usize,
+    profile: bool,
+) -> Result<Vec<(&'static str, f64)>> {
+    let profile = profile.then_some(elf);
+    let machine = boot(elf, plugin)?;
     let server = Server::new(machine.port()?);
     let mut figures = Vec::new();
-    for (name, path) in [("get", "/"), ("get_parameter", "/user/1234")] {
-        let mut client = Client::connect(&server.path(path))?;
-        client.exchange()?;
-        let cost = cost(&machine, REQUESTS, || client.exchange());
+    for (name, path) in PATHS {
+        let cost = keep_alive(&machine, &server.path(path), tries);
         let cost = cost.with_context(|| format!("GET {path}"))?;
-        drop(client);
         cost.show(&format!("GET {path} over keep-alive"), profile)?;
         figures.push((name, cost.each));
     }
-    let cost = cost(&machine, CONNECTS, || Client::connect(&server.path("/"))?.exchange());
+    let once = || Client::connect(&server.path("/"))?.exchange();
+    let cost = cost(&machine, CONNECTS, tries, once);
     let cost = cost.context("connect + GET / + close")?;
     cost.show("connect + GET / + close", profile)?;
-    figures.push(("connect", cost.each));
+    figures.push(("instructions_connect", cost.each));
     let idle = idle(&machine)?;
     println!("idle: {idle:.0} instructions a second");
-    figures.push(("idle_second", idle));
+    figures.push(("instructions_idle_second", idle));
     Ok(figures)
+}
+
+/// One figure, taken once: the instructions of `GET /` over a keep-alive connection.
+pub(super) fn one_figure(elf: &Path, plugin: &Plugin) -> Result<f64> {
+    let machine = boot(elf, plugin)?;
+    let server = Server::new(machine.port()?).path("/");
+    Ok(keep_alive(&machine, &server, 1)?.each)
+}
+
+fn boot(elf: &Path, plugin: &Plugin) -> Result<Machine> {
+    let machine = Machine::of(elf).network(Network::User { port: 0 }).count(plugin).start()?;
+    machine.wait_for("listening on", PATIENCE)?;
+    Ok(machine)
+}
+
+fn keep_alive(machine: &Machine, server: &Server, tries: usize) -> Result<Cost> {
+    let mut client = Client::connect(server)?;
+    client.exchange()?;
+    cost(machine, REQUESTS, tries, || client.exchange())
 }
 
 /// What one of something costs.
@@ -123,7 +150,12 @@ impl Cost {
 }
 
 /// Does something n times, then 2n times, some times over.
-fn cost(machine: &Machine, times: u64, mut once: impl FnMut() -> Result<()>) -> Result<Cost> {
+fn cost(
+    machine: &Machine,
+    times: u64,
+    tries: usize,
+    mut once: impl FnMut() -> Result<()>,
+) -> Result<Cost> {
     let mut run = |times: u64| -> Result<Counts> {
         let before = quiet(machine)?;
         for at in 0..times {
@@ -131,17 +163,17 @@ fn cost(machine: &Machine, times: u64, mut once: impl FnMut() -> Result<()>) -> 
         }
         Ok(quiet(machine)?.since(&before))
     };
-    let mut tries = Vec::new();
-    for _ in 0..TRIES {
+    let mut costs = Vec::new();
+    for _ in 0..tries {
         let short = run(times)?.total();
         let counts = run(2 * times)?;
         let long = counts.total();
         ensure!(long > short, "{times} cost {short} instructions, twice as many {long}");
         let each = (long - short) as f64 / times as f64;
-        tries.push(Cost { each, counts, times: 2 * times });
+        costs.push(Cost { each, counts, times: 2 * times });
     }
-    tries.sort_by(|a, b| a.each.total_cmp(&b.each));
-    Ok(tries.swap_remove(TRIES / 2))
+    costs.sort_by(|a, b| a.each.total_cmp(&b.each));
+    Ok(costs.swap_remove(costs.len() / 2))
 }
 
 fn quiet(machine: &Machine) -> Result<Counts> {

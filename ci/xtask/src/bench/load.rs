@@ -3,7 +3,7 @@
 //! It works in lockstep (write on every connection, then read on every connection), so that what
 //! the server sees in one turn does not depend on who was scheduled when.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -12,13 +12,50 @@ use anyhow::{Context, Result, bail, ensure};
 /// How long a server may take for an answer, also under callgrind.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is asked for on Linux; 50 bytes in all, as in the table of performance figures.
+/// What is asked for on Linux.
 pub(super) const PATH: &str = "/plaintext";
+
+/// What a head has beside its first line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// One field: 49 bytes for [`PATH`].
+    Short,
+    /// What Chromium sends: ten fields, 480 bytes for [`PATH`].
+    Browser,
+}
+
+/// A fixed name, so that a request's length does not depend on the port.
+const SHORT: &str = "Host: 127.0.0.1:8888\r\n";
+
+/// What Chromium sends to a server of this machine when a link is followed.
+const BROWSER: &str = "Host: 127.0.0.1:8888\r\n\
+    Connection: keep-alive\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+    Chrome/142.0.0.0 Safari/537.36\r\n\
+    Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,\
+    */*;q=0.8\r\n\
+    Sec-Fetch-Site: same-origin\r\n\
+    Sec-Fetch-Mode: navigate\r\n\
+    Sec-Fetch-Dest: document\r\n\
+    Referer: http://127.0.0.1:8888/homepage\r\n\
+    Accept-Encoding: gzip, deflate, br, zstd\r\n\
+    Accept-Language: en-US,en;q=0.9\r\n";
+
+impl Head {
+    fn fields(self) -> &'static str {
+        match self {
+            Self::Short => SHORT,
+            Self::Browser => BROWSER,
+        }
+    }
+}
 
 /// A server and what it is asked.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     address: SocketAddr,
+    path: String,
+    head: Head,
     request: Vec<u8>,
 }
 
@@ -30,7 +67,7 @@ impl Server {
 
     /// At an address, asked for `/plaintext`.
     pub(super) fn at(address: SocketAddr) -> Self {
-        Self { address, request: Vec::new() }.path(PATH)
+        Self::asked(address, PATH, Head::Short)
     }
 
     /// The length of what is asked.
@@ -41,9 +78,17 @@ impl Server {
 
     /// The same one, asked for another path.
     pub(super) fn path(&self, path: &str) -> Self {
-        // A fixed name, so that the request's length does not depend on the port.
-        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:8888\r\n\r\n");
-        Self { address: self.address, request: request.into_bytes() }
+        Self::asked(self.address, path, self.head)
+    }
+
+    /// The same one, asked with another head.
+    pub(super) fn head(&self, head: Head) -> Self {
+        Self::asked(self.address, &self.path, head)
+    }
+
+    fn asked(address: SocketAddr, path: &str, head: Head) -> Self {
+        let request = format!("GET {path} HTTP/1.1\r\n{}\r\n", head.fields());
+        Self { address, path: path.to_owned(), head, request: request.into_bytes() }
     }
 }
 
@@ -124,6 +169,11 @@ impl Client {
         if self.answer_bytes > 0 {
             return self.receive(1);
         }
+        self.first().map(drop)
+    }
+
+    /// Reads the first answer, and learns the length of all.
+    fn first(&mut self) -> Result<Vec<u8>> {
         let mut answer = Vec::new();
         let mut part = [0; 4096];
         while self.answer_bytes == 0 || answer.len() < self.answer_bytes {
@@ -135,7 +185,15 @@ impl Client {
             }
         }
         ensure!(answer.len() == self.answer_bytes, "the server sent more than one answer");
-        Ok(())
+        Ok(answer)
+    }
+
+    /// Whether the server has neither closed the connection nor sent anything.
+    pub(super) fn is_idle(&self) -> Result<bool> {
+        self.stream.set_nonblocking(true)?;
+        let looked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false)?;
+        Ok(looked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock))
     }
 
     /// The socket, what is asked on it, and the length of an answer.
@@ -171,11 +229,23 @@ pub(super) fn ask(port: u16, bytes: &[u8]) -> Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
+/// The body of the answer to one request, which must be a 200 with a length.
+pub(super) fn body(server: &Server) -> Result<Vec<u8>> {
+    let mut client = Client::connect(server)?;
+    client.send(1)?;
+    let answer = client.first()?;
+    let head = head_bytes(&answer).unwrap_or_default();
+    Ok(answer.get(head..).unwrap_or_default().to_vec())
+}
+
+/// Where a head ends, and the body begins.
+fn head_bytes(answer: &[u8]) -> Option<usize> {
+    answer.windows(4).position(|window| window == b"\r\n\r\n").map(|end| end + 4)
+}
+
 /// The length of an answer, once its head is complete; an answer that is not a 200 fails.
 fn whole_bytes(answer: &[u8]) -> Result<Option<usize>> {
-    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return Ok(None);
-    };
+    let Some(end) = head_bytes(answer) else { return Ok(None) };
     let head = std::str::from_utf8(answer.get(..end).unwrap_or_default())?;
     if !head.starts_with("HTTP/1.1 200 ") {
         bail!("the answer is {}", head.lines().next().unwrap_or_default());
@@ -184,7 +254,7 @@ fn whole_bytes(answer: &[u8]) -> Result<Option<usize>> {
     let length = fields
         .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .find_map(|(_, value)| value.trim().parse::<usize>().ok());
-    Ok(Some(end + 4 + length.context("the answer has no Content-Length")?))
+    Ok(Some(end + length.context("the answer has no Content-Length")?))
 }
 
 #[cfg(test)]
@@ -221,6 +291,33 @@ mod tests {
         Shape::Lockstep { connections: 8, pipelined: 16 }.run(&server, 10)?;
         Shape::Connect.run(&server, 10)?;
         assert_eq!(connect(&server, 3)?.len(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn heads_have_the_length_that_is_said() {
+        let server = Server::new(1);
+        for (head, bytes, fields) in [(Head::Short, 49, 1), (Head::Browser, 480, 10)] {
+            let server = server.head(head);
+            assert_eq!(server.request.len(), bytes, "{head:?}");
+            let text = String::from_utf8_lossy(&server.request).into_owned();
+            assert!(text.ends_with("\r\n\r\n") && !text.trim_end().contains("\r\n\r\n"));
+            assert_eq!(text.lines().count(), 1 + fields + 1, "{head:?}");
+            assert!(server.path("/json").request.starts_with(b"GET /json HTTP/1.1\r\nHost: "));
+        }
+    }
+
+    #[test]
+    fn the_body_is_read_and_idleness_seen() -> Result<()> {
+        let server = stand_in("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
+        assert_eq!(body(&server)?, b"ok");
+        let mut client = Client::connect(&server)?;
+        client.exchange()?;
+        assert!(client.is_idle()?);
+        client.send(1)?;
+        // Its answer comes, and nobody reads it.
+        client.stream.peek(&mut [0])?;
+        assert!(!client.is_idle()?);
         Ok(())
     }
 

@@ -1,30 +1,40 @@
-//! `cargo xtask bench`: the figures that do not drift.
+//! `cargo xtask bench`: the figures that do not drift, and tables of ours beside others.
 //!
 //! Instructions and system calls a request, memory an idle connection, and the size of firmware are
 //! the same on a busy machine and on another one of its kind, so they may gate. Wall-clock time may
-//! not, and is not taken here.
+//! not: it is in the tables alone, as a ratio.
 //!
 //! ```text
-//! cargo xtask bench                     everything
-//! cargo xtask bench linux               the example `bench` as a process
-//! cargo xtask bench board --profile     the boards' firmware in QEMU, and where a request goes
-//! cargo xtask bench peers               ours beside the floor and other people's servers
+//! cargo xtask bench                     all of ours
+//! cargo xtask bench linux               ours beside the floor and other people's servers
+//! cargo xtask bench linux --own         ours alone: the example `bench` as a process
+//! cargo xtask bench board               the board's firmware in QEMU beside the floor and peers
+//! cargo xtask bench board --profile     ours alone, and where a request goes
 //! cargo xtask bench board --gate        fails where a board's figure crosses its budget
+//! cargo xtask bench scale               real connections, as many as there are descriptors for
+//! cargo xtask bench tails               the loop's longest turn; --gate fails beyond its bound
 //! ```
 
 mod board;
+mod board_table;
 mod budgets;
+mod cores;
 mod linux;
 mod load;
 mod memory;
 mod peers;
 mod rate;
+mod rounds;
+mod scale;
 mod server;
 mod sizes;
+mod table;
+mod tails;
 
 use anyhow::Result;
 use clap::ValueEnum;
 
+pub(crate) use scale::holder::{Options as Hold, run as hold};
 pub(crate) use sizes::of_examples;
 
 /// What is done with the figures.
@@ -41,26 +51,35 @@ pub(crate) struct Options {
     /// Print the functions that a request's instructions on a board were spent in
     #[arg(long)]
     profile: bool,
-    /// Of the peers only the floor and hyper, for a moment: shows that it works
+    /// Of the peers only a few, for a moment: shows that it works
     #[arg(long)]
     smoke: bool,
+    /// Measure ours alone
+    #[arg(long)]
+    own: bool,
 }
 
 /// Where something is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Place {
-    /// The example `bench` on Linux, and what hello costs without a network
-    Linux,
-    /// The examples' firmware on each board
-    Board,
     /// The floor, ours and other people's servers on Linux, side by side
-    Peers,
+    Linux,
+    /// The floor's, ours and other people's firmware on the board, side by side
+    Board,
+    /// Several processes of ours with thousands of idle connections each
+    Scale,
+    /// The longest turn of the event loop, in instructions
+    Tails,
 }
 
 impl Place {
     /// Whether a figure of this key is measured here.
     fn measures(self, key: &str) -> bool {
-        self != Self::Peers && key.starts_with("board.") == (self == Self::Board)
+        match self {
+            Self::Linux => !key.starts_with("board."),
+            Self::Board => key.starts_with("board."),
+            Self::Scale | Self::Tails => false,
+        }
     }
 }
 
@@ -69,12 +88,27 @@ impl Options {
     pub(crate) fn gate() -> Self {
         Self { gate: true, ..Self::default() }
     }
+
+    /// A table of which the figures mean nothing, but that all of them can be taken.
+    pub(crate) fn smoke(place: Place) -> Self {
+        Self { place: Some(place), smoke: true, ..Self::default() }
+    }
+
+    /// The same, failing where a figure crosses its bound.
+    pub(crate) fn gated(self) -> Self {
+        Self { gate: true, ..self }
+    }
 }
 
 /// Runs the step.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.place == Some(Place::Peers) {
-        return peers::table(options.smoke);
+    let is_table = !(options.own || options.gate || options.write || options.profile);
+    match options.place {
+        Some(Place::Linux) if is_table => return linux::table(options.smoke),
+        Some(Place::Board) if is_table => return board_table::print(options.smoke),
+        Some(Place::Scale) => return scale::report(options.smoke),
+        Some(Place::Tails) => return tails::table(options.smoke, options.gate),
+        Some(Place::Linux | Place::Board) | None => {}
     }
     let wanted = |place| options.place.is_none_or(|only| only == place);
     let mut figures = Vec::new();

@@ -1,237 +1,184 @@
-//! The floor, ours and other people's servers, in one run.
+//! Who ours is measured beside: the floor, servers from the crate registry, nginx and Tornado.
 //!
-//! Every figure is a ratio to the floor, or a count that does not drift. Rates and CPU time are
-//! taken in rounds in which each server has its turn, so that what else the machine does meets all
-//! of them alike, and of each the middle round's ratio is kept. A server has one core to itself,
-//! the generator another.
-//!
-//! The peers are built from `ci/bench`, a workspace of its own; nginx and Tornado take part where
-//! they are installed.
+//! The floor and the registry's are built from `ci/bench`, a workspace of its own. nginx and
+//! Tornado take part where they are installed; `cargo xtask setup` brings both. Each serves on one
+//! thread (nginx as one process), and is set up as its own documentation has it for speed.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use anyhow::{Context, Result, ensure};
 
 use super::load;
-use super::server::{self, Counter, Program};
-use super::{linux, memory, rate};
+use super::server::{self, LISTENING, Program, Start};
 use crate::metadata;
-use crate::process::cargo;
-
-/// Rounds of a rate; the middle one counts.
-const ROUNDS: usize = 7;
-const SMOKE_ROUNDS: usize = 1;
-
-/// What is measured as a rate: its name, what is asked for, connections, requests on the way at
-/// once on each, and requests a round.
-const RATES: &[(&str, &str, usize, usize, usize)] = &[
-    ("64", "/plaintext", 64, 1, 40_000),
-    ("pipelined", "/plaintext", 64, 16, 200_000),
-    ("json", "/json", 64, 1, 40_000),
-];
+use crate::process::{Run, cargo, which};
 
 /// The name of the one that all others are compared with.
-const FLOOR: &str = "floor";
+pub(super) const FLOOR: &str = "floor";
 
-/// A table of figures: by server, then by column.
-type Table = BTreeMap<String, BTreeMap<String, f64>>;
+/// What `/plaintext` says.
+const PLAINTEXT: &str = "Hello, World!";
 
-/// Measures all, and prints the table. A smoke has one short round, and only the floor, ours and
-/// hyper.
-pub(super) fn table(smoke: bool) -> Result<()> {
-    let programs = programs(smoke)?;
-    println!("in this run: {}", programs.iter().map(|it| it.name).collect::<Vec<_>>().join(", "));
-    let mut table = Table::new();
-    let cores = cores()?;
-    for (name, path, connections, pipelined, requests) in RATES {
-        let requests = if smoke { requests / 40 } else { *requests };
-        let load = Load { path, connections: *connections, pipelined: *pipelined, requests };
-        let rounds = if smoke { SMOKE_ROUNDS } else { ROUNDS };
-        rates(&mut table, name, &programs, load, rounds, &cores)?;
-    }
-    counts(&mut table, &programs, if smoke { 8 } else { 1 }, &cores)?;
-    print!("{}", text(&table, &programs));
-    Ok(())
-}
+/// How long the body of `/body` is, which is nothing but `x`.
+const BODY_BYTES: usize = 100 * 1024;
 
-/// One rate to be taken.
-#[derive(Clone, Copy)]
-struct Load {
-    path: &'static str,
-    connections: usize,
-    pipelined: usize,
-    requests: usize,
-}
+/// Who is built from `ci/bench` beside the floor: names of binaries and features.
+const REGISTRY: &[&str] = &["hyper", "axum", "actix", "may", "ntex"];
 
-/// The two cores: the server's and the generator's.
-struct Cores {
-    all: CpuSet,
-    server: usize,
-    generator: CpuSet,
-}
+/// How much slower Python is than the others under a tool that counts.
+const SLOWNESS_TORNADO: u64 = 16;
 
-fn cores() -> Result<Cores> {
-    let all = sched_getaffinity(None).context("ask for the cores")?;
-    let mut each = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
-    let server = each.next().context("no core")?;
-    let mut generator = CpuSet::new();
-    generator.set(each.next().unwrap_or(server));
-    Ok(Cores { all, server, generator })
-}
+/// nginx's own word for having opened its listener.
+const NGINX_LISTENS: &str = "using the \"epoll\" event method";
 
-/// Takes one rate of every server, in rounds.
-fn rates(
-    table: &mut Table,
-    name: &str,
-    programs: &[Program],
-    load: Load,
-    rounds: usize,
-    cores: &Cores,
-) -> Result<()> {
-    // By server: its requests a second and CPU time a request, in each round.
-    let mut taken: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
-    for _ in 0..rounds {
-        for program in programs {
-            let core = cores.server.to_string();
-            let running = program.start(&["taskset", "-c", &core], load.path, load.connections)?;
-            let target = load::Server::at(running.address).path(load.path);
-            sched_setaffinity(None, &cores.generator).context("move to the other core")?;
-            let warm = rate::run(&target, load.connections, load.pipelined, load.requests / 10);
-            let before = cpu_time(running.id())?;
-            let took = warm
-                .and_then(|_| rate::run(&target, load.connections, load.pipelined, load.requests));
-            let cpu = cpu_time(running.id())?.saturating_sub(before);
-            sched_setaffinity(None, &cores.all).context("leave the one core")?;
-            let took = took.with_context(|| format!("{}, {name}", program.name))?;
-            let requests = load.requests as f64;
-            let figures = (requests / took.as_secs_f64(), cpu.as_secs_f64() / requests);
-            taken.entry(program.name).or_default().push(figures);
-        }
-    }
-    let floor = taken.get(FLOOR).context("the floor was not measured")?.clone();
-    for (server, rounds) in &taken {
-        let ratio = |pick: fn(&(f64, f64)) -> f64| {
-            let each = rounds.iter().zip(&floor).map(|(own, floor)| pick(own) / pick(floor));
-            middle(each.collect())
-        };
-        let row = table.entry((*server).to_owned()).or_default();
-        row.insert(format!("req/s {name}"), ratio(|(rate, _)| *rate));
-        row.insert(format!("CPU {name}"), ratio(|(_, cpu)| *cpu));
-    }
-    Ok(())
-}
-
-/// Counts what does not drift.
-fn counts(table: &mut Table, programs: &[Program], part: u64, cores: &Cores) -> Result<()> {
-    let mut one = CpuSet::new();
-    one.set(cores.server);
-    sched_setaffinity(None, &one).context("stay on one core")?;
-    for program in programs {
-        let row = table.entry(program.name.to_owned()).or_default();
-        for (name, shape, rounds) in linux::SHAPES {
-            let rounds = (rounds / part).max(8);
-            for (unit, counter) in
-                [("instr", Counter::Instructions), ("calls", Counter::SystemCalls)]
-            {
-                // What cannot be run under a tool is left out, and shown so.
-                match counter.per_request(program, *shape, rounds) {
-                    Ok(count) => drop(row.insert(format!("{unit} {name}"), count)),
-                    Err(error) => println!("{}, {unit} {name}: {error:#}", program.name),
-                }
-            }
-        }
-    }
-    sched_setaffinity(None, &cores.all).context("leave the one core")?;
-    if part == 1 {
-        for program in programs {
-            let row = table.entry(program.name.to_owned()).or_default();
-            match memory::per_idle_connection(program) {
-                Ok(bytes) => drop(row.insert("idle bytes".to_owned(), bytes)),
-                Err(error) => println!("{}, idle bytes: {error:#}", program.name),
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The CPU time of all threads of a process so far.
-fn cpu_time(id: u32) -> Result<Duration> {
-    let mut nanoseconds = 0;
-    let folder = format!("/proc/{id}/task");
-    for entry in fs::read_dir(&folder).with_context(|| format!("read {folder}"))? {
-        let text = fs::read_to_string(entry?.path().join("schedstat")).unwrap_or_default();
-        let first = text.split(' ').next().unwrap_or_default();
-        nanoseconds += first.parse::<u64>().unwrap_or(0);
-    }
-    Ok(Duration::from_nanos(nanoseconds))
-}
-
-fn middle(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Builds the peers, and says how each is started.
-fn programs(smoke: bool) -> Result<Vec<Program>> {
+/// Builds all that take part, the floor first and ours second; a smoke has only hyper beside them.
+pub(super) fn programs(smoke: bool) -> Result<Vec<Program>> {
     server::build()?;
+    let registry = if smoke { REGISTRY.get(..1).unwrap_or_default() } else { REGISTRY };
     let folder = metadata::target_folder()?.join("peers");
-    let only_hyper = ["--no-default-features", "--features", "hyper"];
-    let features: &[&str] = if smoke { &only_hyper } else { &[] };
     let manifest = metadata::root().join("ci/bench/Cargo.toml").display().to_string();
+    let features = registry.join(",");
     cargo(40)
-        .args(["build", "--release", "--locked", "--manifest-path", &manifest, "--target-dir"])
+        .args(["build", "--release", "--locked", "--manifest-path", &manifest])
+        .args(["--no-default-features", "--features", &features, "--target-dir"])
         .args([&folder])
-        .args(features)
         .run()?;
-    let peer = |name| peer(name, &folder.join("release"));
-    let mut programs = vec![peer(FLOOR), Program::ours()?, peer("hyper")];
+    let built = |name| from_registry(name, &folder.join("release").join(name));
+    let mut programs = vec![built(FLOOR), Program::ours()?];
+    programs.extend(registry.iter().copied().map(built));
     if !smoke {
-        programs.extend(["axum", "actix", "may", "ntex"].map(peer));
+        match nginx()? {
+            Some(program) => programs.push(program),
+            None => println!("nginx is not installed: it takes no part."),
+        }
+        match tornado()? {
+            Some(program) => programs.push(program),
+            None => println!("Tornado is not installed: it takes no part."),
+        }
     }
     Ok(programs)
 }
 
-fn peer(name: &'static str, folder: &Path) -> Program {
-    let binary = folder.join(name).display().to_string();
-    let words = move |path: &str, _: usize| {
-        let serve = path.trim_start_matches('/');
-        [&binary, "--serve", serve].map(str::to_owned).to_vec()
-    };
-    Program { name, words: Box::new(words), ends_well: false }
+/// Fails unless a server answers each route with what the others do.
+pub(super) fn check(program: &Program) -> Result<()> {
+    for path in ["/plaintext", "/json", "/body"] {
+        let running = program.start(&[], path, 64)?;
+        let body = load::body(&load::Server::at(running.address).path(path))
+            .with_context(|| format!("{}, {path}", program.name))?;
+        ensure!(
+            is_right(path, &body),
+            "{} answers {path} with {} bytes: {}",
+            program.name,
+            body.len(),
+            String::from_utf8_lossy(body.get(..64).unwrap_or(&body))
+        );
+    }
+    Ok(())
 }
 
-/// The table as it is printed: a row a server, a column a figure.
-fn text(table: &Table, programs: &[Program]) -> String {
-    let mut columns: Vec<&String> = Vec::new();
-    for row in table.values() {
-        columns.extend(row.keys());
+fn is_right(path: &str, body: &[u8]) -> bool {
+    match path {
+        "/plaintext" => body == PLAINTEXT.as_bytes(),
+        // Whatever space there is between its words.
+        "/json" => serde_json::from_slice::<serde_json::Value>(body)
+            .is_ok_and(|json| json == serde_json::json!({ "message": PLAINTEXT })),
+        _ => body.len() == BODY_BYTES && body.iter().all(|byte| *byte == b'x'),
     }
-    columns.sort();
-    columns.dedup();
-    let mut text = String::from("| server |");
-    for column in &columns {
-        let _ = write!(text, " {column} |");
-    }
-    text.push_str("\n|---|");
-    text.push_str(&"---|".repeat(columns.len()));
-    for program in programs {
-        let _ = write!(text, "\n| {} |", program.name);
-        for column in &columns {
-            let figure = table.get(program.name).and_then(|row| row.get(*column));
-            let _ = match figure {
-                Some(figure) if *figure < 100.0 => write!(text, " {figure:.2} |"),
-                Some(figure) => write!(text, " {figure:.0} |"),
-                None => write!(text, " - |"),
-            };
-        }
-    }
-    text.push('\n');
-    text
+}
+
+fn from_registry(name: &'static str, binary: &Path) -> Program {
+    let binary = binary.display().to_string();
+    let start = move |path: &str, _: usize| {
+        // The floor answers whatever it is asked with what it was started for.
+        Ok(Start::of([&binary, "--serve", path.trim_start_matches('/')]))
+    };
+    other(name, Box::new(start))
+}
+
+fn other(name: &'static str, start: Box<server::Starter>) -> Program {
+    Program { name, start, mark: LISTENING, ends_well: false, slowness: 1 }
+}
+
+fn nginx() -> Result<Option<Program>> {
+    let unpacked = metadata::target_folder()?.join("interop/nginx/usr/sbin/nginx");
+    let files = which("nginx").into_iter().chain([PathBuf::from("/usr/sbin/nginx"), unpacked]);
+    let Some(file) = files.into_iter().find(|file| file.is_file()) else { return Ok(None) };
+    let folder = metadata::target_folder()?.join("bench/nginx");
+    let start = move |_: &str, connections: usize| {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        let configuration = folder.join("nginx.conf");
+        let path = folder.display().to_string();
+        fs::write(&configuration, nginx_configuration(&path, port, connections))?;
+        fs::write(folder.join("body"), [b'x'; BODY_BYTES])?;
+        let words = ["-p", &path, "-e", "stderr", "-c", &configuration.display().to_string()];
+        let words = [file.display().to_string()].into_iter().chain(words.map(str::to_owned));
+        Ok(Start { port: Some(port), ..Start::of(words) })
+    };
+    Ok(Some(Program { mark: NGINX_LISTENS, ..other("nginx", Box::new(start)) }))
+}
+
+/// One process that is its own worker, so that what is measured is all there is.
+fn nginx_configuration(folder: &str, port: u16, connections: usize) -> String {
+    // It closes idle connections once less than a sixteenth is free.
+    let connections = connections + connections / 4;
+    let descriptors = connections + 64;
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("    {kind}_temp_path {folder}/{kind};\n"))
+        .concat();
+    format!(
+        "daemon off;
+master_process off;
+worker_processes 1;
+worker_rlimit_nofile {descriptors};
+pid {folder}/pid;
+error_log stderr notice;
+events {{
+    worker_connections {connections};
+}}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    sendfile on;
+    tcp_nopush on;
+    open_file_cache max=16;
+{temporary}\
+    server {{
+        listen 127.0.0.1:{port} backlog=1024;
+        location = /plaintext {{
+            default_type 'text/plain; charset=utf-8';
+            return 200 '{PLAINTEXT}';
+        }}
+        location = /json {{
+            default_type application/json;
+            return 200 '{{\"message\":\"{PLAINTEXT}\"}}';
+        }}
+        location = /body {{
+            default_type application/octet-stream;
+            root {folder};
+        }}
+    }}
+}}
+"
+    )
+}
+
+fn tornado() -> Result<Option<Program>> {
+    let own = metadata::target_folder()?.join("tornado/bin/python3");
+    let has_tornado = |python: &PathBuf| {
+        let python = python.display().to_string();
+        Run::new(&python, 1).args(["-c", "import tornado"]).succeeds()
+    };
+    let pythons = [Some(own), which("python3")].into_iter().flatten();
+    let Some(python) = pythons.filter(|file| file.is_file()).find(has_tornado) else {
+        return Ok(None);
+    };
+    let script = metadata::root().join("ci/bench/tornado_peer.py").display().to_string();
+    let python = python.display().to_string();
+    let start = move |_: &str, _: usize| Ok(Start::of([&python, &script]));
+    Ok(Some(Program { slowness: SLOWNESS_TORNADO, ..other("tornado", Box::new(start)) }))
 }
 
 #[cfg(test)]
@@ -239,46 +186,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_one_counts() {
-        for (figures, expected) in [(&[3.0, 1.0, 2.0][..], 2.0), (&[9.0], 9.0), (&[1.0, 8.0], 8.0)]
-        {
-            assert_eq!(middle(figures.to_vec()), expected, "{figures:?}");
+    fn a_wrong_answer_is_seen() {
+        let body = [b'x'; BODY_BYTES];
+        let table: &[(&str, &[u8], bool)] = &[
+            ("/plaintext", b"Hello, World!", true),
+            ("/plaintext", b"Hello, World", false),
+            ("/json", b"{\"message\":\"Hello, World!\"}", true),
+            ("/json", b"{\"message\": \"Hello, World!\"}", true),
+            ("/json", b"{\"message\":\"Hello\"}", false),
+            ("/json", b"Hello, World!", false),
+            ("/body", &body, true),
+            ("/body", &body[1..], false),
+            ("/body", &[b'y'; BODY_BYTES], false),
+        ];
+        for (path, body, right) in table {
+            assert_eq!(is_right(path, body), *right, "{path}, {} bytes", body.len());
         }
-        assert!(middle(Vec::new()).is_nan());
     }
 
     #[test]
-    fn what_was_not_measured_is_shown_so() {
-        let program = |name| peer(name, Path::new("/peers"));
-        let mut table = Table::new();
-        for (server, column, figure) in
-            [("floor", "CPU", 1.0), ("hyper", "CPU", 1.258), ("hyper", "instr", 5_759.4)]
-        {
-            table.entry(server.to_owned()).or_default().insert(column.to_owned(), figure);
-        }
-        let expected = "\
-| server | CPU | instr |
-|---|---|---|
-| floor | 1.00 | - |
-| hyper | 1.26 | 5759 |
-";
-        assert_eq!(text(&table, &[program("floor"), program("hyper")]), expected);
-        let words = (program("floor").words)("/json", 64);
-        assert_eq!(words, ["/peers/floor", "--serve", "json"]);
-    }
-
-    #[test]
-    fn the_time_of_a_process_is_that_of_its_threads() -> Result<()> {
-        let before = cpu_time(std::process::id())?;
-        let spin = || (0..5_000_000_u64).fold(0, |sum, n| std::hint::black_box(sum ^ n));
-        let other = std::thread::spawn(move || {
-            spin();
-            // It is looked at while it lives.
-            cpu_time(std::process::id())
-        });
-        let after = other.join().expect("no panic")?;
-        assert!(after > before, "{after:?} after {before:?}");
-        assert!(cpu_time(u32::MAX).is_err(), "no such process");
+    fn the_floor_is_told_what_to_answer() -> Result<()> {
+        let program = from_registry(FLOOR, Path::new("/peers/floor"));
+        let Start { words, port } = (program.start)("/json", 64)?;
+        assert_eq!(
+            (&words[..], port),
+            (&["/peers/floor", "--serve", "json"].map(str::to_owned)[..], None)
+        );
         Ok(())
+    }
+
+    #[test]
+    fn nginx_has_room_for_the_connections() {
+        let text = nginx_configuration("/there", 8080, 10_000);
+        for line in [
+            "    worker_connections 12500;",
+            "worker_rlimit_nofile 12564;",
+            "    client_body_temp_path /there/client_body;",
+            "        listen 127.0.0.1:8080 backlog=1024;",
+            "            return 200 '{\"message\":\"Hello, World!\"}';",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} in {text}");
+        }
+        assert_eq!(text.matches('{').count(), text.matches('}').count());
     }
 }

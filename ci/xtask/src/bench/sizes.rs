@@ -5,6 +5,7 @@
 //! so this figure alone has a tolerance of some words.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,11 +27,14 @@ const NULL_BOARD: &str = "null-board";
 /// The variable that firmware of `bench` takes its number of connections from, and two numbers:
 /// what a connection more costs is the difference. Without the variable there are four.
 const CONNECTIONS: &str = "DUSTDEVIL_CONNECTIONS";
-const MORE_CONNECTIONS: [(&str, u64); 2] = [("5", 1), ("8", 4)];
+pub(super) const MORE_CONNECTIONS: [(&str, u64); 2] = [("5", 1), ("8", 4)];
 
 /// How long a board may take to boot, and to come to rest.
 const BOOT: Duration = Duration::from_secs(30);
 const REST: Duration = Duration::from_millis(300);
+
+/// How long an answer to a bad request is awaited from a server that need not give one.
+const LISTEN: Duration = Duration::from_secs(2);
 
 /// Requests of one kind in the load, and connections opened one after another.
 const ROUNDS: u64 = 20;
@@ -82,10 +86,12 @@ fn of_example(board: &Board, example: &'static str) -> Result<Size> {
     let elf = build(board, example)?;
     let image = Image::read(&elf)?;
     let connection_bytes = match example {
-        "bench" => Some(connection_bytes(board, image.static_bytes)?),
+        "bench" => Some(of_one_connection(board, image.static_bytes)?),
         _ => None,
     };
-    let peak = stack_peak(&elf, &image, example);
+    let guest_port = port_of(example);
+    let load = |port| if guest_port == 80 { put_load(port, example) } else { say_lines(port) };
+    let peak = stack_peak(&elf, &image, guest_port, load).map(|(peak, _)| peak);
     Ok(Size {
         example,
         elf,
@@ -103,33 +109,46 @@ pub(super) fn build(board: &Board, example: &str) -> Result<PathBuf> {
     board.build(example, &Address::of_user_network(), &[])
 }
 
-fn connection_bytes(board: &Board, of_four: u64) -> Result<u64> {
+/// What one more connection takes of RAM in our firmware, which takes `of_four` with four.
+pub(super) fn of_one_connection(board: &Board, of_four: u64) -> Result<u64> {
+    connection_bytes(of_four, &MORE_CONNECTIONS, |environment| {
+        board.build("bench", &Address::of_user_network(), environment)
+    })
+}
+
+/// The same for any firmware that can be built with these numbers of connections.
+pub(super) fn connection_bytes(
+    of_four: u64,
+    numbers: &[(&str, u64)],
+    build: impl Fn(&[(&str, &str)]) -> Result<PathBuf>,
+) -> Result<u64> {
     let mut each = None;
-    for (connections, more) in MORE_CONNECTIONS {
-        let environment = [(CONNECTIONS, connections)];
-        let elf = board.build("bench", &Address::of_user_network(), &environment)?;
+    for (connections, more) in numbers {
+        let elf = build(&[(CONNECTIONS, connections)])?;
         let statics = Image::read(&elf)?.static_bytes;
         let added = statics.checked_sub(of_four).context("more connections take less RAM")?;
-        ensure!(added > 0, "the firmware of bench does not heed {CONNECTIONS}");
+        ensure!(added > 0, "the firmware does not heed {CONNECTIONS}");
         // The linker rounds each table up, so that a single one may cost some bytes more.
-        let one = added.div_ceil(more);
+        let one = added.div_ceil(*more);
         println!("{connections} connections: {added} bytes more than 4, {one} each");
         each = each.or(Some(one));
     }
     each.context("no number of connections was tried")
 }
 
-/// Paints the stack, loads the board, and looks how deep it went.
-fn stack_peak(elf: &Path, image: &Image, example: &str) -> Result<u32> {
+/// Paints the stack, loads the board, and looks how deep it went, and what it has printed.
+pub(super) fn stack_peak(
+    elf: &Path,
+    image: &Image,
+    guest_port: u16,
+    load: impl FnOnce(u16) -> Result<()>,
+) -> Result<(u32, String)> {
     let stack = image.stack.context("the firmware names no top of its stack")?;
     let network = Network::User { port: 0 };
-    let guest_port = port_of(example);
     let machine = Machine::of(elf).network(network).guest_port(guest_port).paint(stack).start()?;
     machine.wait_for("listening on", BOOT)?;
-    let port = machine.port()?;
-    let loaded = if guest_port == 80 { put_load(port, example) } else { say_lines(port) };
-    loaded.with_context(|| format!("the load; {}", machine.log()))?;
-    stack.peak(&machine)
+    load(machine.port()?).with_context(|| format!("the load; {}", machine.log()))?;
+    Ok((stack.peak(&machine)?, machine.log()))
 }
 
 /// Lines, for the examples that answer each: a name or whatever it is taken for, short ones, one
@@ -163,27 +182,52 @@ fn say_lines(port: u16) -> Result<()> {
 /// what is answered with an error: an unknown path, a method that is not there, a head that is
 /// none, and a head that never ends.
 fn put_load(port: u16, example: &str) -> Result<()> {
+    ask_for(port, paths(example))?;
+    for (request, status) in bad_requests() {
+        let answer = load::ask(port, request.as_bytes())?;
+        let start = format!("HTTP/1.1 {status} ");
+        ensure!(answer.starts_with(&start), "{request:?} was answered with {answer:?}");
+    }
+    Ok(())
+}
+
+/// The same for a server that may answer a bad request in any way, or not at all.
+pub(super) fn put_load_on_anybody(port: u16) -> Result<()> {
+    ask_for(port, &["/", "/user/1234"])?;
+    for (request, _) in bad_requests() {
+        let mut stream = load::lines(port)?;
+        stream.set_read_timeout(Some(LISTEN))?;
+        stream.write_all(request.as_bytes()).context("send a bad request")?;
+        // Whatever comes, or a reset: what counts is that the server went through it.
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+        drop(stream);
+        std::thread::sleep(REST);
+    }
+    Ok(())
+}
+
+fn ask_for(port: u16, paths: &[&str]) -> Result<()> {
     let server = load::Server::new(port);
-    for path in paths(example) {
+    for path in paths {
         let server = server.path(path);
         Shape::Lockstep { connections: CLIENTS, pipelined: 1 }.run(&server, ROUNDS)?;
         std::thread::sleep(REST);
         Shape::Connect.run(&server, ROUNDS)?;
         std::thread::sleep(REST);
     }
-    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(4096));
-    let requests = [
-        ("GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "404"),
-        ("DELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "405"),
-        ("GET / HTTP/1.1\r\n broken\r\n\r\n", "400"),
-        (&long, "431"),
-    ];
-    for (request, status) in requests {
-        let answer = load::ask(port, request.as_bytes())?;
-        let start = format!("HTTP/1.1 {status} ");
-        ensure!(answer.starts_with(&start), "{request:?} was answered with {answer:?}");
-    }
     Ok(())
+}
+
+/// What deserves an error, and the status that ours answers.
+fn bad_requests() -> [(String, &'static str); 4] {
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(4096));
+    [
+        ("GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(), "404"),
+        ("DELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(), "405"),
+        ("GET / HTTP/1.1\r\n broken\r\n\r\n".to_owned(), "400"),
+        (long, "431"),
+    ]
 }
 
 /// The paths of an example that its load asks for.

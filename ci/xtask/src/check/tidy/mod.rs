@@ -199,8 +199,9 @@ fn quotes(root: &Path) -> Result<Vec<String>> {
 /// Rust files that nothing compiles.
 fn dead(root: &Path, files: &[PathBuf]) -> Result<Vec<String>> {
     let workspace = &Metadata::of_workspace()?.packages;
-    let peers = Metadata::of_peers()?.packages;
-    let targets = workspace.iter().chain(&peers).flat_map(|package| &package.targets);
+    let peers = Metadata::of_peers()?;
+    let peers = peers.iter().flat_map(|it| &it.packages);
+    let targets = workspace.iter().chain(peers).flat_map(|package| &package.targets);
     let roots = targets.map(|target| target.src_path.clone());
     let reached = reach::reachable(roots, |file| std::fs::read_to_string(file).ok());
     let is_rust = |file: &&PathBuf| file.extension().is_some_and(|extension| extension == "rs");
