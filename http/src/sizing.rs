@@ -22,8 +22,8 @@
 //! - `heads` = `requests` + those that arrive in pieces at the same time. Twice `requests` is much.
 //! - `connections`: as many as shall stay open. The next one sheds the longest idle one.
 //!
-//! [`Capacity::for_connections`] does that for Linux from one number; [`Capacity::SMALL`] is where
-//! a board begins.
+//! [`Capacity::for_connections`] does that for Linux from one number, which decides the listener's
+//! [`backlog`](Capacity::backlog) too; [`Capacity::SMALL`] is where a board begins.
 //!
 //! # What it takes
 //!
@@ -80,6 +80,73 @@
 //! - **The head's buffer**: 8 bytes for each of `fields`, and the request line and fields as they
 //!   were sent. A browser sends 500 to 1,000 bytes without cookies: with 1 KiB and 24 fields it is
 //!   served, and who sends more is told so (431).
+//!
+//! # How long a turn may be
+//!
+//! A reactor is one thread: whoever is ready waits for the turn under way. So no loop of a turn
+//! runs as long as there is something to do. Each has a budget, and what is left over has its turn
+//! next, behind those who have come meanwhile. Therefore the longest turn does not depend on how
+//! many are connected. In user instructions, over real sockets (`cargo xtask bench tails`, which
+//! says for each row what one costs; 3,000 of them are about a microsecond, and the kernel's work
+//! comes on top):
+//!
+//! | what happens | the longest turn | a budget of | one costs |
+//! |---|---|---|---|
+//! | one connection is active beside 10,000 that idle | 2,460 | | |
+//! | 10,000 that idle ask at once | 370,000 | 256 events of a poll | 1,440 |
+//! | 10,000 leave at once | 171,000 | 256 events of a poll | 660 |
+//! | 4,000 connect at once | 37,100 | 64 accepts | 650 |
+//! | the same, each in the place of one that idles | 71,500 | 64 accepts | 990 |
+//! | 64 connections pipeline 44,800 requests | 1,880,000 | 2 x 1,024 requests | 1,440 |
+//! | the same with heads of 200 bytes, 11,520 requests | 1,560,000 | 2 x 1,024 requests | 2,040 |
+//! | a download of 100 MB, 16 KiB at a time, to a quick reader | 35,300 | 16 buffers | 1,540 |
+//! | 8 MB of it, to a slow reader | 27,300 | 16 buffers | 1,540 |
+//! | 200 such downloads begin at once | 636,000 | 2 x 16 slots' shares | 27,800 |
+//! | a static body of 100 MB | 5,800 | 16 writes | 2,530 |
+//! | 10,000 that idle time out at once | 73,300 | 256 deadlines of a phase | 280 |
+//! | 500 heads time out at once (408) | 449,000 | 256 deadlines of a phase | 1,740 |
+//! | 2,000 handlers are late at once (503) | 549,000 | 256 deadlines of slots | 2,000 |
+//! | 10,000 ask while all slots are held | 203,000 | 256 events of a poll | 750 |
+//! | 10,000 waited for a slot when all handlers end | 882,000 | 1,024 requests | 890 |
+//! | the server stops while 10,000 idle | 902,000 | 256 of a phase, 1,024 accepts | 650 |
+//! | 10,000 callbacks are due at once | 273,000 | 256 calls | 850 |
+//! | 10,000 tasks sleep until the same instant | 2,070,000 | 256 timers, 256 tasks | 840 |
+//! | 2,000 handlers begin to wait for the stop at once | 301,000 | 256 events of a poll | 1,170 |
+//!
+//! One of them grows with its number: timers that lie in one slot of the wheel move down a level
+//! together, 45 instructions each a level, at most four levels in one turn where the clock has
+//! jumped. That is bounded by a capacity (`timers`), not by a budget.
+//!
+//! # What a slow handler does to the others
+//!
+//! Budgets bound what the server does. A handler's own computing, between two `await`s, nobody can
+//! interrupt: it is added to the turn as it is. 64 connections that ask again and again, of which
+//! some ask for a handler that takes 1 ms of CPU:
+//!
+//! | of 64 spin | turns last, by these rates | the others wait for | others' requests a second of CPU | to none |
+//! |---|---|---|---|---|
+//! | 0 | 0.16 ms | nobody | 404,000 | 1.00 |
+//! | 1 | 1.2 ms | 1.0 such handlers | 52,300 | 0.13 |
+//! | 4 | 4.2 ms | 4.1 | 13,600 | 0.034 |
+//! | 16 | 17 ms and more | 18.6 | 2,460 | 0.006 |
+//!
+//! Every one of them that is ready in a turn runs in that turn, one after the other, and all others
+//! wait for all of them: a wait is as many milliseconds as there are such requests at once, and the
+//! rate of the others is what a turn answers, divided by its length. A poll brings at most 256
+//! events, so 256 connections that ask once make the worst turn 256 ms long; where they pipeline it
+//! is what a turn's budget of 1,024 requests allows, a second. No time is lost: 1 ms of CPU each is
+//! what was asked for. It is only that nobody else can be served meanwhile. What helps:
+//!
+//! - **Elsewhere.** A job on a thread of `dustdevil_std::executor` takes the loop no time at all:
+//!   its handler waits, and all others go on. Right for anything of 100 us and more.
+//! - **In pieces.** `yield_now().await` between pieces of work: a turn then has one piece of each,
+//!   and everybody is served in between. Right where there is no other thread, as on a board.
+//! - **More workers.** Each worker of `percore` has a loop of its own, so that only those of the
+//!   same worker wait. It divides the share of those who are hit, not how long they wait.
+//! - **Fewer at once.** With fewer `requests` fewer handlers that were woken run in one turn.
+//!
+//! `Metrics` counts the longest turn (`longest_turn_us`) and how often a budget was used up
+//! (`budget_hits`): the first grows with slow handlers, the second with load.
 
 use crate::Capacity;
 use crate::web::Application;
@@ -136,6 +203,15 @@ mod tests {
             let parts = capacity.parts::<App>();
             let blocks = capacity.bytes::<App>() + capacity.reactor().bytes();
             assert_eq!(sizing::sum(&parts), blocks, "{capacity:?}");
+        }
+    }
+
+    #[test]
+    fn the_backlog_grows_with_the_connections_within_what_linux_allows() {
+        let table =
+            [(1, 1_024), (1_023, 1_024), (1_500, 1_500), (4_097, 4_096), (1_000_000, 4_096)];
+        for (connections, backlog) in table {
+            assert_eq!(Capacity::for_connections(connections).backlog(), backlog, "{connections}");
         }
     }
 

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         let mut memory = zeroed(capacity.bytes::<App>());
         let wakes = worker.wakes(reactor_capacity.tasks);
         let reactor = Reactor::new(Epoll::new()?, tables.block(), reactor_capacity, wakes);
-        let listener = reactor.listen(worker.address(), 1024)?;
+        let listener = reactor.listen(worker.address(), capacity.backlog())?;
         let server = Server::new(&app, memory.block(), capacity, Limits::DEFAULT);
         let publish = app.publish(Handle::from(&reactor), server.stats());
         // The publisher never ends by itself: it ends with the server.

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         let mut memory = zeroed(capacity.bytes::<App>());
         let wakes = worker.wakes(reactor_capacity.tasks);
         let reactor = Reactor::new(Epoll::new()?, tables.block(), reactor_capacity, wakes);
-        let listener = reactor.listen(worker.address(), 1024)?;
+        let listener = reactor.listen(worker.address(), capacity.backlog())?;
         let server = Server::new(&App, memory.block(), capacity, Limits::DEFAULT);
         reactor.run(server.serve_until(&reactor, listener, worker.stopped()));
         Ok(())

@@ -103,7 +103,10 @@ impl Capacity {
         other_sources: 0,
     };
 
-    /// [`DEFAULT`](Self::DEFAULT) for `connections`, with no more of anything than they can use.
+    /// [`DEFAULT`](Self::DEFAULT) for `connections`, with no more of anything than they can use:
+    /// the one number of a server on Linux. What is answered at once does not grow with it:
+    /// `requests` stay 256 and `heads` 768, which is a matter of how long handlers wait
+    /// ([`sizing`](crate::sizing)).
     pub const fn for_connections(connections: usize) -> Self {
         let requests =
             if connections < Self::DEFAULT.requests { connections } else { Self::DEFAULT.requests };
@@ -124,6 +127,17 @@ impl Capacity {
             groups: 1,
             tasks: self.requests + 1,
             waiters: self.requests,
+        }
+    }
+
+    /// How many connections may wait to be accepted, for `Reactor::listen`: as many as there is
+    /// room for, from 1,024 to 4,096, which Linux allows (`net.core.somaxconn`). They cost the
+    /// kernel alone.
+    pub const fn backlog(&self) -> u16 {
+        match self.connections {
+            ..1_024 => 1_024,
+            4_096.. => 4_096,
+            connections => connections as u16,
         }
     }
 
