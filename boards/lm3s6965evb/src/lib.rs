@@ -80,6 +80,10 @@ pub use uart::Uart;
 
 use serial::Serial;
 
+/// Bytes of RAM for statics: all but the stack, see `memory.x`. What firmware has room for is held
+/// against it by [`ram_within!`](dustdevil_core::ram_within).
+pub const RAM_BYTES: usize = 59 * 1024;
+
 /// How large the board's TCP/IP stack is.
 pub mod net {
     pub use dustdevil_smoltcp::{Capacity, Udp};

@@ -6,6 +6,7 @@
 use bench::App;
 use cortex_m_rt::entry;
 use dustdevil_core::memory::Memory;
+use dustdevil_core::ram_within;
 use dustdevil_core::reactor::{self, Reactor};
 use dustdevil_core::wake::Wakes;
 use dustdevil_http::{Capacity, Limits, Server};
@@ -33,6 +34,11 @@ const SERVER: Capacity = Capacity {
     ..Capacity::SMALL
 };
 const REACTOR: reactor::Capacity = SERVER.reactor();
+ram_within!(board::RAM_BYTES;
+    "network" => NET.bytes(),
+    "reactor" => REACTOR.bytes(),
+    "server" => SERVER.bytes::<App>(),
+);
 static NET_MEMORY: Memory<{ NET.bytes() }> = Memory::new();
 static REACTOR_MEMORY: Memory<{ REACTOR.bytes() }> = Memory::new();
 static SERVER_MEMORY: Memory<{ SERVER.bytes::<App>() }> = Memory::new();

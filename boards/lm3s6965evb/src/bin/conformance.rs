@@ -6,6 +6,7 @@
 use conformance::{App, BoardFigures};
 use cortex_m_rt::entry;
 use dustdevil_core::memory::Memory;
+use dustdevil_core::ram_within;
 use dustdevil_core::reactor::{self, Reactor};
 use dustdevil_core::wake::Wakes;
 use dustdevil_http::{BufPool, Capacity, Limits, Server};
@@ -26,6 +27,12 @@ const REACTOR: reactor::Capacity = SERVER.reactor();
 /// Longest body that is echoed, and the buffer for it, of which each request can have one.
 const ECHO_BYTES: usize = 4096;
 const ECHO_ROOM: usize = ECHO_BYTES + 8;
+ram_within!(board::RAM_BYTES;
+    "network" => NET.bytes(),
+    "reactor" => REACTOR.bytes(),
+    "server" => SERVER.bytes::<App<'static>>(),
+    "echoed bodies" => BufPool::room(SERVER.requests, ECHO_ROOM),
+);
 static NET_MEMORY: Memory<{ NET.bytes() }> = Memory::new();
 static REACTOR_MEMORY: Memory<{ REACTOR.bytes() }> = Memory::new();
 static SERVER_MEMORY: Memory<{ SERVER.bytes::<App<'static>>() }> = Memory::new();

@@ -6,6 +6,7 @@
 use cortex_m_rt::entry;
 use demo::{App, Row};
 use dustdevil_core::memory::Memory;
+use dustdevil_core::ram_within;
 use dustdevil_core::reactor::{self, Reactor};
 use dustdevil_core::wake::Wakes;
 use dustdevil_http::{Capacity, Handle, Limits, Server};
@@ -26,6 +27,11 @@ const SERVER: Capacity = Capacity {
 };
 // One more timer: the publisher's.
 const REACTOR: reactor::Capacity = SERVER.reactor().plus_timers(1);
+ram_within!(board::RAM_BYTES;
+    "network" => NET.bytes(),
+    "reactor" => REACTOR.bytes(),
+    "server" => SERVER.bytes::<App<'static>>(),
+);
 static NET_MEMORY: Memory<{ NET.bytes() }> = Memory::new();
 static REACTOR_MEMORY: Memory<{ REACTOR.bytes() }> = Memory::new();
 static SERVER_MEMORY: Memory<{ SERVER.bytes::<App<'static>>() }> = Memory::new();
