@@ -68,9 +68,15 @@ impl Address {
     }
 
     /// Whether a DHCP server is asked for it.
-    #[cfg(all(feature = "dhcp", feature = "udp"))]
+    #[cfg(feature = "dhcp")]
     pub(crate) const fn is_lent(&self) -> bool {
         self.lease.is_some()
+    }
+
+    /// It is known.
+    #[cfg(not(feature = "dhcp"))]
+    pub(crate) const fn is_lent(&self) -> bool {
+        false
     }
 
     /// Nobody else changes a known address.

@@ -5,8 +5,8 @@
 //! longer than the sockets' buffers can use: [`frame_bytes`] is what peers are told, as the MSS.
 //!
 //! Invariant: the answer always has room. A TCP segment is answered with headers alone
-//! ([`ANSWER_BYTES`]); anything else that could be answered at length is dropped by
-//! [`Device::is_answerable`] before smoltcp sees it.
+//! ([`ANSWER_BYTES`]); anything else that could be answered is dropped, unless the answer has room
+//! ([`Device::is_answerable`]), before smoltcp sees it.
 //!
 //! Layer: stands on [`Nic`]; [`net`](crate::net) owns it.
 
@@ -14,7 +14,7 @@ use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
 use crate::nic::{FRAME_BYTES_MAX, Nic};
-use crate::segment::{self, Kind};
+use crate::segment;
 
 /// The longest answer to a segment: Ethernet, IPv4 and TCP headers, and TCP's options.
 const ANSWER_BYTES: usize = 14 + 20 + 60;
@@ -22,8 +22,16 @@ const ANSWER_BYTES: usize = 14 + 20 + 60;
 /// Headers without options, Ethernet, IPv4 and TCP: those with some leave less for data (RFC 6691).
 const HEADERS_BYTES: usize = 14 + 20 + 20;
 
-/// The shortest frame that everybody must be able to take (RFC 791, 3.1), and all that DHCP needs.
-const FRAME_BYTES_MIN: usize = 14 + 576;
+/// What an ICMP error puts before what it quotes: IPv4 and ICMP headers.
+const ERROR_HEADERS_BYTES: usize = 20 + 8;
+
+/// The longest ICMP error (RFC 1122, 3.2.2; RFC 1812, 4.3.2.3).
+const ERROR_BYTES_MAX: usize = 14 + 576;
+
+/// The shortest frame that everybody must be able to take (RFC 791, 3.1). DHCP tells its server
+/// what a message may have, of which smoltcp takes 68 for headers, and less than 576 it must not
+/// say (RFC 2132, 9.10).
+const FRAME_BYTES_MIN: usize = 14 + 576 + if cfg!(feature = "dhcp") { 68 } else { 0 };
 
 /// The longest frame of a stack whose sockets' buffers have `payload_bytes` at most.
 pub(crate) const fn frame_bytes(payload_bytes: usize) -> usize {
@@ -68,12 +76,6 @@ impl<'m, N: Nic> Device<'m, N> {
         (self.buffer.len() - ANSWER_BYTES).min(FRAME_BYTES_MAX)
     }
 
-    /// The longest frame that is no TCP segment and yet answered: with the same again (an echo
-    /// reply), or with an error that quotes it.
-    fn echo_bytes(&self) -> usize {
-        self.buffer.len() / 2
-    }
-
     /// Leaves the frame of `len` bytes at the buffer's front for smoltcp to take.
     pub(crate) fn admit(&mut self, len: usize) {
         self.received = len;
@@ -89,15 +91,11 @@ impl<'m, N: Nic> Device<'m, N> {
         self.buffer
     }
 
-    /// Whether the answer to a frame of this kind and length has room.
-    pub(crate) fn is_answerable(&self, kind: Kind, len: usize) -> bool {
-        kind != Kind::Other || len <= self.echo_bytes()
-    }
-
-    /// The same of a datagram that nobody receives: it is answered with an error that quotes it.
-    #[cfg(feature = "udp")]
-    pub(crate) fn is_refusable(&self, len: usize) -> bool {
-        len <= self.echo_bytes()
+    /// Whether there is room behind a frame of `len` bytes, which is no TCP segment, for whatever
+    /// may answer it: the same again (an echo reply), or an error that quotes it.
+    pub(crate) fn is_answerable(&self, len: usize) -> bool {
+        let answer = (len + ERROR_HEADERS_BYTES).min(ERROR_BYTES_MAX).max(len);
+        len + answer <= self.buffer.len()
     }
 }
 

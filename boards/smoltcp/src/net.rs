@@ -189,11 +189,14 @@ impl<'m, N: Nic, P: Park> Net<'m, N, P> {
                     }
                 }
                 Kind::Withdrawal(flow) => self.stack.hold.forget(flow),
+                Kind::Segment => {}
+                // Who asked for it reads it; anybody else's is refused as any other datagram.
+                Kind::Lease if self.stack.address.is_lent() => {}
+                #[cfg(feature = "udp")]
+                Kind::Lease if self.stack.receives(datagrams::DHCP_PORT) => {}
                 #[cfg(feature = "udp")]
                 Kind::Datagram(port) if self.stack.receives(port) => {}
-                #[cfg(feature = "udp")]
-                Kind::Datagram(_) if !self.device.is_refusable(len) => continue,
-                _ if !self.device.is_answerable(kind, len) => continue,
+                _ if !self.device.is_answerable(len) => continue,
                 _ => {}
             }
             self.device.admit(len);

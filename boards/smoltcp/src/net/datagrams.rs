@@ -25,7 +25,7 @@ use crate::nic::{Nic, Park};
 const MAILBOXES_FROM: u32 = 1 << 30;
 /// The port of a DHCP client.
 #[cfg(feature = "dhcp")]
-const DHCP_PORT: u16 = 68;
+pub(super) const DHCP_PORT: u16 = 68;
 
 impl<N: Nic, P: Park> Datagram for Net<'_, N, P> {
     /// A socket at a port of IPv4.
@@ -126,7 +126,6 @@ impl<'m> Stack<'m> {
                 .or_else(|| (0..self.mailboxes.len()).find(is_closing))
                 .ok_or(Error::new(ErrorKind::OutOfMemory))?,
         };
-        #[cfg(feature = "dhcp")]
         if port == DHCP_PORT && self.address.is_lent() {
             return Err(Error::new(ErrorKind::AddrInUse));
         }

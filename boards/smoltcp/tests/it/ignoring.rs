@@ -4,12 +4,13 @@ use std::net::Ipv4Addr;
 
 use dustdevil_core::poller::Transport;
 use dustdevil_core::time::Duration;
+use dustdevil_smoltcp::Capacity;
 
 use crate::frame::{
     ACK, ARP, Arp, BROADCAST_MAC, ICMP, IPV4, NET_IP, NET_MAC, PEER_IP, PEER_MAC, RST, SYN,
     Segment, TCP, checksum, ethernet, ipv4, parse_ipv4, ping, to_net, udp,
 };
-use crate::scene::{PORT, SMALL, Scene};
+use crate::scene::{PORT, SMALL, STATIC, Scene};
 
 fn syn(from: Ipv4Addr, port: u16) -> Segment {
     Segment {
@@ -58,6 +59,44 @@ fn ignore(frames: impl IntoIterator<Item = Vec<u8>>) {
 fn pings_of_every_length_are_survived() {
     let lengths = (0..64).chain([500, 700, 743, 744, 745, 760, 800, 1_000]).chain(1_440..=1_472);
     survive(lengths.map(|len| ping(PEER_IP, len)));
+}
+
+/// Whatever may be answered, at every length, for buffers of every size: what has no room for its
+/// answer is dropped, and what has is answered in full.
+#[test]
+fn frames_of_every_length_are_survived_and_answered_where_there_is_room() {
+    for bytes in [64, 512, 1_024, 1_460] {
+        let capacity = Capacity { rx_bytes: bytes, tx_bytes: bytes, ..SMALL };
+        let mut s = Scene::with(capacity, STATIC);
+        let mut answers = [0; 4];
+        for len in 0..=1_472 {
+            let data = vec![7; len];
+            let datagram = |from, to| {
+                let packet = udp((PEER_IP, from), (NET_IP, to), &data);
+                ethernet(NET_MAC, PEER_MAC, IPV4, &packet)
+            };
+            let frames = [
+                to_net(PEER_IP, 99, &data), // a protocol that nobody knows
+                datagram(4_000, 4_001),     // a port at which nobody listens
+                datagram(67, 68),           // an address that nobody asked for
+                ping(PEER_IP, len),
+            ];
+            for (frame, count) in frames.iter().zip(&mut answers) {
+                s.world.send(frame);
+                s.settle();
+                // smoltcp limits no errors: each is answered, or none of its length is.
+                while let Some(answer) = s.world.sent() {
+                    assert!(answer.len() <= frame.len().max(590), "{len}");
+                    *count += 1;
+                }
+            }
+            s.world.take_waits();
+        }
+        // Pings are answered with the feature `ping` alone.
+        let told = if cfg!(feature = "ping") { &answers[..] } else { &answers[..3] };
+        assert!(told.iter().all(|count| *count > 20), "{bytes}: {answers:?}");
+        s.connected(40_000);
+    }
 }
 
 #[test]
