@@ -316,9 +316,8 @@ pub trait Transport: Poller {
 
     /// The next connection that is waiting at `listener`, and its peer.
     ///
-    /// To learn that nobody waits may be dear, so a world that reports `READ` again with its next
-    /// poll while somebody does may answer `WouldBlock` once a turn without looking; a call behind
-    /// that looks.
+    /// To learn that nobody waits may be dear, so a world that reports `READ` again and again while
+    /// somebody does may answer `WouldBlock` once a turn without looking; a call behind that looks.
     ///
     /// # Errors
     /// [`ErrorKind::OutOfMemory`]: no handle is left; the connection still waits, and `READ` is

@@ -285,6 +285,7 @@ impl Poller for Epoll {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(error(errno)),
         }
+        let crowded = self.events.len() == EVENTS_PER_POLL_MAX;
         for event in &self.events {
             let (data, flags) = (event.data.u64(), event.flags);
             match (data as u32, (data >> 32) as u32) {
@@ -293,9 +294,9 @@ impl Poller for Epoll {
                 _ => {
                     let token = Token::from_u64(data);
                     // Of a connection that is rare: it can be written to as well.
-                    if flags == EventFlags::IN {
+                    if !flags.contains(EventFlags::OUT) {
                         let descriptor = |io| self.table.get(io);
-                        self.listeners.report(token, self.turn, &self.epoll, descriptor);
+                        self.listeners.report(token, self.turn, crowded, &self.epoll, descriptor);
                     }
                     on_event(Event { token, ready: ready(flags) });
                 }

@@ -3,9 +3,10 @@
 //! To be told that nobody waits is dear: accept4 makes a descriptor, a socket and a file before it
 //! looks, which is about a tenth of what all of a short connection costs. So listeners are
 //! level-triggered, and once a share of connections was accepted the answer is `WouldBlock` without
-//! a system call: if more wait, the next poll reports the listener again. The share is one, and
-//! doubles with each poll in a row that reports it, so a crowd is let in within a few turns.
-//! Whoever asks once more in the same turn has the kernel's own answer.
+//! a system call: if more wait, a later poll reports the listener again. The share is one, and
+//! doubles with each poll in a row that reports it, so a crowd is let in within a few turns. Where
+//! there is more to report than a poll takes, the listener has its turn among all others, and each
+//! time the largest share. Whoever asks once more in the same turn has the kernel's own answer.
 //!
 //! A report that leads to no accept (a table is full, no descriptor is left) would come again with
 //! every poll, and none would wait. So after the first of these the listener is edge-triggered,
@@ -110,12 +111,14 @@ impl Listeners {
         }
     }
 
-    /// Takes note of a report of the source `token`, a listener perhaps, by poll `turn`.
+    /// Takes note of a report of the source `token`, a listener perhaps, by poll `turn`; `crowded`:
+    /// that poll had no room for all that could be reported.
     #[cold]
     pub(super) fn report<'d>(
         &mut self,
         token: Token,
         turn: u8,
+        crowded: bool,
         epoll: &OwnedFd,
         descriptor: impl FnOnce(Io) -> Option<&'d OwnedFd>,
     ) {
@@ -127,8 +130,11 @@ impl Listeners {
         {
             listener.watch(epoll, descriptor, EventFlags::IN | EventFlags::ET);
         }
-        let in_row = listener.next_turn == turn;
-        listener.share = if in_row { (listener.share * 2).min(SHARE_MAX) } else { 1 };
+        listener.share = match listener.next_turn == turn {
+            _ if crowded => SHARE_MAX,
+            true => (listener.share * 2).min(SHARE_MAX),
+            false => 1,
+        };
         (listener.is_open, listener.accepted) = (true, 0);
         listener.next_turn = (turn + 1) % State::TURNS;
     }

@@ -9,6 +9,7 @@ use dustdevil_core::nb::Error::{Other, WouldBlock};
 use dustdevil_core::poller::{Error, Io, Poller, Token, Transport};
 use dustdevil_core::time::{Clock, Duration};
 use dustdevil_std::Epoll;
+use dustdevil_std::epoll::EVENTS_PER_POLL_MAX;
 use rustix::net::sockopt;
 
 use crate::util::{LOOPBACK, PATIENCE, World, event, reset};
@@ -98,6 +99,43 @@ fn a_listener_that_nobody_answers_falls_silent_until_another_comes() {
         assert!(world.epoll.accept(world.listener).is_ok());
     }
     assert_eq!(world.poll_now(), []);
+}
+
+/// Where more is ready than a poll reports, the listener has its turn among all others: each time
+/// a crowd is let in, or it would wait as long as the others have something to say.
+#[test]
+fn a_crowd_is_let_in_beside_connections_that_are_always_ready() {
+    let mut world = World::new();
+    let mut talkers = Vec::new();
+    for place in 0..2 * EVENTS_PER_POLL_MAX as u64 {
+        talkers.push(TcpStream::connect(world.at).unwrap());
+        world.poll();
+        let (io, _) = world.accept();
+        world.epoll.register(io, Token::from_u64(100 + place)).unwrap();
+    }
+    while !world.poll_now().is_empty() {}
+    let _crowd: Vec<_> = (0..60).map(|_| TcpStream::connect(world.at).unwrap()).collect();
+    let mut came = 0;
+    for _ in 0..4 {
+        talkers.iter_mut().for_each(|talker| talker.write_all(b"x").unwrap());
+        if world.poll_now().contains(&event(1, "r")) {
+            while world.epoll.accept(world.listener).is_ok() {
+                came += 1;
+            }
+        }
+    }
+    assert_eq!(came, 60, "in four polls, of which each second one reports the listener");
+}
+
+/// Another process that has the listener too may shut it down: that is told, and not for ever.
+#[test]
+fn a_listener_that_was_shut_down_falls_silent() {
+    let mut world = World::new();
+    let twin = world.epoll.descriptor(world.listener).unwrap().try_clone_to_owned().unwrap();
+    rustix::net::shutdown(&twin, rustix::net::Shutdown::Read).unwrap();
+    let told = (0..10).filter(|_| !world.poll_now().is_empty()).count();
+    assert!((1..=3).contains(&told), "{told} of 10 polls");
+    assert!(matches!(world.epoll.accept(world.listener), Err(Other(_))));
 }
 
 #[test]
