@@ -11,10 +11,11 @@ use super::write::Digits;
 use super::{Conn, MediaType, Prefix, Server};
 
 impl Conn<Server> {
-    /// Writes a whole response with the status 200: the number of bytes written. `None`: nothing is
-    /// written and the state is as before, because `prefix` was not rendered, because `out` has too
-    /// little room for all of it, or because the request asks for more care (HEAD, HTTP/1.0, the
-    /// end of the connection): [`Conn::send_head`] and [`Conn::send_body`] take any response.
+    /// Writes a whole response with the status 200: the number of bytes written. `None`: the state
+    /// is as before (`out` may be written to all the same), because `prefix` was not rendered,
+    /// because `out` has too little room for all of it, or because the request asks for more care
+    /// (HEAD, HTTP/1.0, the end of the connection): [`Conn::send_head`] and [`Conn::send_body`]
+    /// take any response.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     #[cfg_attr(target_os = "none", inline(never))]
     pub fn send_whole(

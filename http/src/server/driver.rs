@@ -77,6 +77,8 @@ pub(super) struct Driver<'r, 'p, P: Transport, F: Future, H, const STOPS: bool> 
     pub(super) press_rounds: Cell<u32>,
     /// When what is left is aborted, once the server drains.
     stop_deadline: Option<Instant>,
+    /// Places below this are empty: all there were aborted.
+    aborted_below: usize,
     pub(super) now: Instant,
     /// Connections in the table.
     pub(super) open: usize,
@@ -127,6 +129,7 @@ where
             pressed_since: None,
             press_rounds: Cell::new(0),
             stop_deadline: None,
+            aborted_below: 0,
             now: reactor.now(),
             open: 0,
         }
@@ -262,7 +265,12 @@ where
     fn accept(&mut self) {
         let Some(listener) = self.listener else { return };
         self.accept_pending = false;
+        self.begin_work();
         for _ in 0..ACCEPTS_PER_TURN_MAX {
+            // Who is to make room may have asked for much.
+            if self.has_worked() {
+                break;
+            }
             // Whether anybody waits is known once one more is accepted than there is room for: only
             // then another's place is taken.
             if self.open > self.shared.capacity.connections {
@@ -287,7 +295,8 @@ where
                 Err(nb::Error::Other(error)) => {
                     if !error.is_exhaustion() {
                         log::warn!("accept: {error}");
-                        break;
+                        self.accept_pending = true;
+                        return self.lists.arm(self.now + self.patience());
                     }
                     // No descriptor or socket is left: one is made free, or this is tried again.
                     self.common.warn(Hit::Handles);
@@ -427,9 +436,11 @@ where
 
     /// Ends those who have asked for nothing, so many in a turn.
     fn end_unused(&mut self) {
+        self.begin_work();
         for phase in [Phase::Idle, Phase::Fresh] {
             for _ in 0..DEADLINES_PER_TURN_MAX {
-                let Some(index) = self.lists.list(phase).front() else { break };
+                let front = self.lists.list(phase).front().filter(|_| !self.has_worked());
+                let Some(index) = front else { break };
                 let Some(token) = self.reactor.token_at(index as usize) else { break };
                 // A request that arrived before the stop is answered.
                 self.begin_head(token);
@@ -449,11 +460,14 @@ where
 
     fn abort_all(&mut self) {
         let mut ended = 0;
-        for (index, connection) in self.connections.iter().enumerate().skip(1) {
+        let first = self.aborted_below.max(1);
+        for (index, connection) in self.connections.iter().enumerate().skip(first) {
             if connection.phase() == Phase::Free {
                 continue;
             }
             if ended == DEADLINES_PER_TURN_MAX {
+                // Nobody comes any more, so what is below is done with.
+                self.aborted_below = index;
                 return self.lists.arm(self.now);
             }
             if let Some(token) = self.reactor.token_at(index) {

@@ -9,7 +9,7 @@
 //!   listener ------> Fresh ---------------------> Head ------------------------> slot
 //!                      | deadline      no buffer |  ^ |  no free slot             |  handler,
 //!                      v                         v  | v                           |  flush,
-//!                    close <-- deadlines -- AwaitHead AwaitSlot ------------------+  drain
+//!                    close <-- deadlines -- AwaitHead AwaitSlot (AwaitBody) ------+  drain
 //!                      ^                                                          |
 //!                      +---- shed, deadline ---- Idle <--- response flushed ------+
 //! ```

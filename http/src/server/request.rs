@@ -1,8 +1,8 @@
 //! One connection from its first byte to a whole head, and what is said when it goes wrong there.
 //!
-//! Invariants: a head buffer is held by a connection in phase `Head` or `AwaitSlot`, by a slot, or
-//! by a call on the stack, which passes it on or releases it before it returns; while a head is
-//! read nothing has been answered, so an error can always be said.
+//! Invariants: a head buffer is held by a connection in phase `Head`, `AwaitSlot` or `AwaitBody`,
+//! by a slot, or by a call on the stack, which passes it on or releases it before it returns; while
+//! a head is read nothing has been answered, so an error can always be said.
 //!
 //! Place: part of the driver; hands whole heads to `slot`.
 

@@ -77,7 +77,7 @@ where
         answer.gone.set(false);
         answer.watch(self.now);
         answer.held_since.set(self.now);
-        answer.stage.set(Stage::Starting);
+        self.await_start(answer);
         self.serve(token, answer, entry);
         if connection.phase() == Phase::Slot {
             // It could not be answered at once.
@@ -105,20 +105,25 @@ where
         }
     }
 
+    /// A head is in the slot's entry, and what the record says of the request before is over.
+    fn await_start(&self, answer: &Answer<'_>) {
+        answer.stage.set(Stage::Starting);
+        answer.allow.set(0);
+        answer.route.set(None);
+        answer.began.set(self.now);
+    }
+
     /// Makes the handler's future for the head in the slot's entry.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn start(&mut self, answer: &'r Answer<'r>, entry: &'r HeadEntry<'r>) {
         answer.stage.set(Stage::Handling);
         answer.rejected.set(None);
         answer.wants.set(0);
-        answer.allow.set(0);
         answer.muted.set(0);
-        answer.began.set(self.now);
         answer.paused.set(false);
         if self.stopping() {
             entry.conn.borrow_mut().close_after();
         }
-        answer.route.set(None);
         add(&self.common.stats.requests);
         self.add_work(1);
         self.slots.put(answer.task(), (self.handler)(Exchange::new(answer, entry, self.handle)));
@@ -457,12 +462,13 @@ where
             let yields = answer.held_since.get() != self.now && !self.lists.nobody_awaits_slot();
             match if unread && !yields { self.parse(entry) } else { Parsed::More } {
                 Parsed::Head => {
-                    answer.stage.set(Stage::Starting);
+                    self.await_start(answer);
                     return Then::Another;
                 }
                 Parsed::Reject(reject) => {
                     add(&self.common.stats.rejected);
                     self.log_refused(token, reject);
+                    answer.allow.set(0);
                     self.answer_error(answer, entry, reject);
                 }
                 Parsed::Closed => entry.conn.borrow_mut().close_after(),

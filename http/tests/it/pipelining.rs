@@ -20,6 +20,19 @@ fn requests_that_arrive_together_are_answered_with_one_write() {
     assert_eq!((report.stats.requests, report.writes), (4, 1));
 }
 
+/// What one answer says of its request is not said of the next.
+#[test]
+fn a_malformed_request_behind_a_405_is_told_no_methods() {
+    let scene = Scene::calm();
+    let requests = [&b"DELETE /plain HTTP/1.1\r\nHost: a\r\n\r\n"[..], b"?\r\n\r\n"].concat();
+    let script = Script::new("405, 400").send(&requests).expect_close(secs(1));
+    let answers = scene.script(ms(0), script);
+    scene.run();
+    let text = answers.outcome().text();
+    assert_eq!(statuses(&text), [405, 400]);
+    assert_eq!(text.matches("Allow: ").count(), 1, "{text}");
+}
+
 #[test]
 fn more_answers_than_the_buffer_holds_leave_in_full_writes() {
     let scene = Scene::calm();
