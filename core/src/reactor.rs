@@ -279,6 +279,9 @@ impl<'m, P: Transport> Reactor<'m, P> {
 
     /// Moves a source into `group`, as when a server takes over a listener. What is ready already
     /// is queued there. A stale token does nothing.
+    ///
+    /// # Panics
+    /// When the source stands on a group's ready list: that group takes it off first.
     pub fn assign(&self, token: Token, group: Group) {
         self.state.assign(token, group);
     }

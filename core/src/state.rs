@@ -315,7 +315,8 @@ impl<'m> State<'m> {
 
     pub(crate) fn assign(&self, token: Token, group: Group) {
         let Some(source) = self.source(token) else { return };
-        debug_assert!(!source.flag(QUEUED), "the source is queued in another group");
+        // Its link is that list's.
+        assert!(!source.flag(QUEUED), "a source on its group's ready list is given to another");
         if !source.is_grouped() {
             // From now on its link is another list's.
             self.wake_waiters(&source.link, Readiness::ALL);
