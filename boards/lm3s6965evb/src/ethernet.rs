@@ -126,7 +126,7 @@ impl Nic for Ethernet {
                 read_frame(first, frame);
                 return Some(length);
             }
-            // Longer than any that this network should carry.
+            // Longer than any that the stack can use.
             for _ in 1..total.div_ceil(4) {
                 DATA.read();
             }

@@ -33,8 +33,9 @@
 //! | `checksum` | the checksum of TCP segments |
 //! | `address` | the own address: known, or lent by DHCP |
 //!
-//! Features: `dhcp`; `udp` (sockets for datagrams); `ping` (answers ICMP echo requests); `embassy`
-//! (an adapter for drivers of the `embassy-net-driver` family).
+//! Features: `dhcp`; `udp` (sockets for datagrams); `ping` (answers ICMP echo requests); `small`
+//! (smoltcp's tables as small as this needs them); `embassy` (an adapter for drivers of the
+//! `embassy-net-driver` family).
 
 #![no_std]
 #![forbid(unsafe_code)]
