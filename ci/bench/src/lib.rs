@@ -1,8 +1,9 @@
 //! What all peers share: how they are started, and what they answer.
 //!
-//! Every one (one of them is in Python: `tornado_peer.py`) serves on one thread, announces `listening on http://ADDRESS/` once it does, and
-//! answers `GET /plaintext`, `GET /json` (serialised for each request) and `GET /body` (100 KiB).
-//! It is set up as its own documentation would have it for speed, and no further.
+//! Every one (one of them is in Python: `tornado_peer.py`) serves on one thread, announces
+//! `listening on http://ADDRESS/` once it does, and answers `GET /plaintext`, `GET /json`
+//! (serialised for each request) and `GET /body` (100 KiB). It is set up as its own documentation
+//! would have it for speed, and no further.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;

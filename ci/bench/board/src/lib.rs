@@ -3,7 +3,6 @@
 //! Every server in `src/bin` stands on this, and ours on its own board package, which does the same
 //! in the same ways: 50 MHz, both FIFOs a word at a time, 64-bit time over SysTick, one timer as
 //! the alarm, WFI when there is nothing to do, `memcpy` and the division of 64 bits in assembly.
-//! So what the servers' figures differ by is the servers.
 //!
 //! | module | |
 //! |---|---|
@@ -11,7 +10,7 @@
 //! | `interrupts` | the vector table. May use `unsafe`: names for the linker |
 //! | [`clock`] | microseconds since the start, and the wait |
 //! | [`ethernet`] | [`Ethernet`]: frames in and out |
-//! | `embassy` | with the feature `embassy`: its drivers of network and time, and an executor. May use `unsafe` |
+//! | `embassy` | its drivers of network and time, and an executor. May use `unsafe` |
 //! | `memory`, `division` | our board package's |
 //!
 //! [`Ethernet`]: ethernet::Ethernet

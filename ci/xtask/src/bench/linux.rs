@@ -146,7 +146,12 @@ pub(super) fn table(smoke: bool) -> Result<()> {
             strict: false,
         }
     };
-    let programs = peers::programs(smoke)?;
+    let mut programs = Vec::new();
+    for program in peers::programs(smoke)? {
+        if plan.judge(&program, "its answers", peers::check(&program))?.is_some() {
+            programs.push(program);
+        }
+    }
     let began = Instant::now();
     let cores = Cores::ask()?;
     if !cores.are_two() {
@@ -154,7 +159,6 @@ pub(super) fn table(smoke: bool) -> Result<()> {
     }
     let names: Vec<&str> = programs.iter().map(|it| it.name).collect();
     println!("in this run: {}", names.join(", "));
-    programs.iter().try_for_each(peers::check)?;
     let mut table = Table::new(ROWS, programs.iter().map(|it| it.name).collect(), "dustdevil");
     let stage = |what: &str| println!("{:4} s: {what}", began.elapsed().as_secs());
     for load in LOADS {

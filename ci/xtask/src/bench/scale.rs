@@ -39,6 +39,8 @@ const MEMORY_PART: u64 = 4;
 const BYTES_MAX: f64 = 40.0;
 /// The same for each of a second generation, beyond what the first had.
 const BYTES_AGAIN_MAX: f64 = 0.5;
+/// What the kernel counts memory in.
+const PAGE_BYTES: usize = 4_096;
 /// How long nothing is asked.
 const IDLE: Duration = Duration::from_secs(10);
 /// How long the servers are let finish what the last requests left to do.
@@ -109,7 +111,9 @@ pub(super) fn report(smoke: bool) -> Result<()> {
     world.end()?;
 
     ensure!(bytes <= BYTES_MAX || smoke, "{bytes:.2} bytes a connection, at most {BYTES_MAX}");
-    ensure!(again <= BYTES_AGAIN_MAX, "{again:.2} bytes for each of those who came again");
+    // Nothing is finer than a page: each server may have touched one for reasons of its own.
+    let pages = each((size.servers * PAGE_BYTES) as u64, 0, size.all());
+    ensure!(again <= BYTES_AGAIN_MAX + pages, "{again:.2} bytes for each of those who came again");
     ensure!(wakes <= size.servers as u64, "{wakes} wake-ups while all were idle");
     Ok(())
 }

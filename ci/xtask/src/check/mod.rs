@@ -108,7 +108,13 @@ fn format() -> Result<()> {
         Metadata::of_workspace().is_ok_and(|metadata| metadata.package(entry.name).is_some())
     });
     let chosen = names.flat_map(|entry| ["-p", entry.name]);
-    cargo(MINUTES).args(["fmt"]).args(chosen).args(["--", "--check"]).run()
+    cargo(MINUTES).args(["fmt"]).args(chosen).args(["--", "--check"]).run()?;
+    // The peers' packages are workspaces of their own.
+    for manifest in ["ci/bench/Cargo.toml", "ci/bench/board/Cargo.toml"] {
+        let manifest = metadata::root().join(manifest).display().to_string();
+        cargo(MINUTES).args(["fmt", "--manifest-path", &manifest, "--", "--check"]).run()?;
+    }
+    Ok(())
 }
 
 fn clippy() -> Result<()> {

@@ -1,5 +1,5 @@
 //! The floor: smoltcp over the Ethernet controller, one fixed answer to whatever ends with a line's
-//! end, nothing parsed, no limit and no deadline. What a server can at best cost on this board.
+//! end, nothing parsed, no limit and no deadline. What smoltcp itself costs on this board.
 #![no_std]
 #![no_main]
 

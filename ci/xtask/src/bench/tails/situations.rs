@@ -241,6 +241,7 @@ pub(super) const ALL: &[Situation] = &[
         item: "call, out of a heap of a thousand",
         budget: DEADLINES,
         few: (1_000, 2_000),
+        storm_in_short: 4_000,
         setup: |count| Setup { connections: ROOM, requests: REQUESTS, tasks: 0, calls: count },
         act: |scene, count| scene.fire(count),
         ..USUAL
