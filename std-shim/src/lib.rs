@@ -145,12 +145,13 @@ mod tests {
         assert!(bytes.iter().all(|byte| *byte == 0));
     }
 
-    /// A reactor for a million connections, and what it writes to before the first one comes.
+    /// A reactor for three million connections, and what it writes to before the first one comes.
+    /// (Less than 32 MiB the C library may take from what other tests gave back, and set to zero.)
     #[test]
     fn tables_that_nobody_uses_yet_take_no_pages() {
         use dustdevil_core::reactor::{Capacity, Reactor};
 
-        const SOURCES: usize = 1_000_000;
+        const SOURCES: usize = 3_000_000;
         let tasks = 1_025;
         let capacity = Capacity { sources: SOURCES, timers: 2_048, groups: 1, tasks, waiters: 1 };
         let mut memory = super::zeroed(capacity.bytes());
@@ -162,7 +163,7 @@ mod tests {
         assert_eq!(reactor.sources_max(), SOURCES);
         let (count, written) = pages_at(address.addr(), capacity.bytes(), 56);
         // Timers' wakers, the wheel's slots and the groups.
-        assert!(count > 3_900 && written < 20, "{written} of {count} pages");
+        assert!(count > 11_700 && written < 20, "{written} of {count} pages");
     }
 
     #[test]

@@ -187,7 +187,13 @@ impl<R: Role> Reader<'_, R> {
                 last.expect("a head").end = Some(self.from);
                 Taken::Nothing
             }
-            Event::Upgraded => Taken::End(End::Tunnel(self.from)),
+            Event::Upgraded => {
+                // Said while the end of the body was there, and not told yet: this tells it.
+                if self.is_open {
+                    last.expect("a head").end = Some(self.from);
+                }
+                Taken::End(End::Tunnel(self.from))
+            }
             Event::Closed => Taken::End(End::Clean),
         }
     }

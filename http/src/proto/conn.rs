@@ -767,6 +767,15 @@ mod tests {
             Upgrade: websocket\r\nConnection: upgrade\r\n\r\n"
         );
         assert!(s.is_upgraded() && s.send_done());
+        let mut late = Conn::server();
+        recv!(late, b"POST / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+            Content-Length: 2\r\n\r\n" => "head");
+        assert_eq!(late.send_head(&mut [0; 256], &SWITCH), Err(SendError::State), "a body to come");
+        let step = late.recv(b"ab", false, &mut Head::new(&mut []), &Limits::DEFAULT);
+        assert_eq!(step.unwrap().event, Some(Event::Body(0..2)));
+        // The switch stands for the end that was not told.
+        assert!(late.send_head(&mut [0; 256], &SWITCH).is_ok());
+        recv!(late, b"frame" => "upgraded rest");
         // The first frame came with the head; it is not for this machine.
         recv!(s, b"\x81\x85frame" => "upgraded rest");
         recv!(s, b"\x81\x85frame" => "rest");

@@ -121,7 +121,9 @@ pub enum Event {
     Trailer(FieldRange),
     /// The body is over. Not sent after a head whose body is `None` or `Length(0)`.
     End,
-    /// The next byte belongs to another protocol (101, or CONNECT and 2xx). Sent once.
+    /// The next byte belongs to another protocol (101, or CONNECT and 2xx). Sent once. Where the
+    /// switch was said before the end of a body that is all there, it stands for that
+    /// [`End`](Self::End) too.
     Upgraded,
     /// The peer closed between messages, or a message was rejected before.
     Closed,
