@@ -24,7 +24,6 @@ use crate::nic::{Nic, Park};
 /// Mailboxes have numbers from here on, listeners from 2^31 on.
 const MAILBOXES_FROM: u32 = 1 << 30;
 /// The port of a DHCP client.
-#[cfg(feature = "dhcp")]
 pub(super) const DHCP_PORT: u16 = 68;
 
 impl<N: Nic, P: Park> Datagram for Net<'_, N, P> {
