@@ -115,7 +115,8 @@
 //!
 //! One of them grows with its number: timers that lie in one slot of the wheel move down a level
 //! together, 45 instructions each a level, at most four levels in one turn where the clock has
-//! jumped. That is bounded by a capacity (`timers`), not by a budget.
+//! jumped. That is bounded by a capacity (`timers`), not by a budget; so is making room among slots
+//! that slow peers hold (`requests`), which looks at each of them.
 //!
 //! # What a slow handler does to the others
 //!
